@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# 'make help' lists the targets.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+
+# The kernel to build for: the running one, or the newest whose headers are here
+ifeq ($(origin KDIR),undefined)
+KDIR := $(firstword $(wildcard /lib/modules/$(shell uname -r)/build) \
+	$(shell ls -d /usr/src/linux-headers-*-amd64 2>/dev/null | sort -rV))
+else
+export KDIR
+endif
+
+all: module user		## module and user (what plain 'make' does)
+
+module:				## upcall.ko, for the kernel whose headers are in KDIR
+	$(if $(KDIR),,$(error No kernel headers found: 'make deps' installs them on Debian, or say KDIR=...))
+	$(MAKE) -C $(KDIR) M=$(CURDIR) $(if $(UPCALL_TEST),UPCALL_TEST=1) modules
+
+user:				## library, command, man pages
+	$(MAKE) -C user
+
+check: deps			## static checks, under a minute
+	@tests/check.sh
+
+test: deps			## checks, then every test in a virtual machine; T='call_test lib_*': only these
+	@tests/run.sh $(foreach t,$(T),'$(t)')
+
+demo: deps			## shows it working, in a virtual machine
+	@tests/demo.sh
+
+vm: deps			## a shell in a virtual machine with the module loaded
+	@tests/vm/run --shell
+
+deps:				## installs with apt what the four above need
+	@tests/deps.sh
+
+install: all install-module install-config	## everything, under PREFIX (/usr/local) and DESTDIR
+	install -Dm 644 -t $(DESTDIR)$(PREFIX)/include/linux kmod/uapi/linux/upcall.h
+	$(MAKE) -C user install PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
+
+install-module: module		## the module alone, and where DESTDIR is empty depmod
+	$(MAKE) -C $(KDIR) M=$(CURDIR) INSTALL_MOD_PATH=$(DESTDIR) INSTALL_MOD_DIR=updates \
+		INSTALL_MOD_STRIP=1 modules_install
+	$(if $(DESTDIR),,depmod $(KREL))
+
+install-config:			## load at boot, /run/upcall, who may open the device
+	install -Dm 644 kmod/etc/modules-load.conf $(DESTDIR)$(PREFIX)/lib/modules-load.d/upcall.conf
+	install -Dm 644 kmod/etc/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/upcall.conf
+	install -Dm 644 kmod/etc/udev.rules $(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-upcall.rules
+
+uninstall:			## what install put there
+	rm -f $(DESTDIR)/lib/modules/$(KREL)/updates/upcall.ko \
+		$(DESTDIR)$(PREFIX)/include/linux/upcall.h \
+		$(DESTDIR)$(PREFIX)/lib/modules-load.d/upcall.conf \
+		$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/upcall.conf \
+		$(DESTDIR)$(PREFIX)/lib/udev/rules.d/60-upcall.rules
+	$(if $(DESTDIR),,depmod $(KREL))
+	$(MAKE) -C user uninstall PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)
+
+clean:				## removes what was built
+	$(if $(KDIR),$(MAKE) -C $(KDIR) M=$(CURDIR) clean)
+	$(if $(wildcard user/Makefile),$(MAKE) -C user clean)
+	rm -rf build
+
+help:				## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while IFS="$$(printf '\t')" read -r t h; do printf '  make %-16s %s\n' "$$t" "$$h"; done
+
+# The release that KDIR is for
+KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
+
+.PHONY: all module user check test demo vm deps install install-module install-config uninstall clean help

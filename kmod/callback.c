@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* One callback: made, retired, and gone; who may call it. */
+#include <linux/cred.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/user_namespace.h>
+#include "call.h"
+#include "callback.h"
+#include "limits.h"
+#include "main.h"
+#include "peer.h"
+#include "registry.h"
+#include "timens.h"
+#include "trace.h"
+
+/* What this version builds: the others are EINVAL until they are in INFO's features. */
+#define REGISTER_FLAGS	UPCALL_REGISTER_SIGNATURE
+#define REBIND_FLAGS	UPCALL_REBIND_WORD
+#define RELEASE_FLAGS	(UPCALL_RELEASE_ABORT | UPCALL_RELEASE_WORD)
+
+static bool label_is_padded(const char *label)
+{
+	size_t len = strnlen(label, UPCALL_MAX_LABEL);
+
+	return !memchr_inv(label + len, 0, UPCALL_MAX_LABEL - len);
+}
+
+/**
+ * upcall_register_check() - Whether the members of a REGISTER make sense
+ * @args: As copied in.
+ *
+ * Context: Any context.
+ * Return: 0 or -EINVAL.
+ */
+int upcall_register_check(const struct upcall_register *args)
+{
+	bool has_id = args->access == UPCALL_ACCESS_UID || args->access == UPCALL_ACCESS_GID;
+
+	if (args->flags & ~REGISTER_FLAGS || args->access > UPCALL_ACCESS_ANYONE)
+		return -EINVAL;
+	if (args->signature && !(args->flags & UPCALL_REGISTER_SIGNATURE))
+		return -EINVAL;
+	if (args->access_id && !has_id)
+		return -EINVAL;
+	if (args->max_arg > READ_ONCE(upcall_max_payload) || !args->max_queued_calls ||
+	    args->max_queued_calls > UPCALL_MAX_QUEUED_CALLS)
+		return -EINVAL;
+	if (args->max_queued_bytes < args->max_arg ||
+	    args->max_queued_bytes > (u64)UPCALL_MAX_QUEUED_CALLS * UPCALL_MAX_PAYLOAD)
+		return -EINVAL;
+	return label_is_padded(args->label) ? 0 : -EINVAL;
+}
+
+/**
+ * upcall_rebind_check() - Whether the members of a REBIND make sense
+ * @args: As copied in.
+ *
+ * Context: Any context.
+ * Return: 0 or -EINVAL.
+ */
+int upcall_rebind_check(const struct upcall_rebind *args)
+{
+	if (args->flags & ~REBIND_FLAGS)
+		return -EINVAL;
+	return args->word && !(args->flags & UPCALL_REBIND_WORD) ? -EINVAL : 0;
+}
+
+/**
+ * upcall_release_check() - Whether the members of a RELEASE make sense
+ * @args: As copied in.
+ *
+ * Context: Any context.
+ * Return: 0 or -EINVAL.
+ */
+int upcall_release_check(const struct upcall_release *args)
+{
+	if (args->flags & ~RELEASE_FLAGS)
+		return -EINVAL;
+	return args->word && !(args->flags & UPCALL_RELEASE_WORD) ? -EINVAL : 0;
+}
+
+static int callback_set_access(struct upcall_callback *cb, const struct upcall_register *args)
+{
+	cb->access = args->access;
+	switch (args->access) {
+	case UPCALL_ACCESS_UID:
+		cb->access_uid = make_kuid(current_user_ns(), args->access_id);
+		return uid_valid(cb->access_uid) ? 0 : -EINVAL;
+	case UPCALL_ACCESS_GID:
+		cb->access_gid = make_kgid(current_user_ns(), args->access_id);
+		return gid_valid(cb->access_gid) ? 0 : -EINVAL;
+	default:
+		return 0;
+	}
+}
+
+static struct upcall_callback *callback_new(struct upcall_peer *peer,
+					    const struct upcall_register *args)
+{
+	struct upcall_callback *cb;
+	int err = -ENOMEM;
+
+	cb = kzalloc(sizeof(*cb), GFP_KERNEL_ACCOUNT);
+	if (!cb)
+		return ERR_PTR(err);
+	cb->ident = upcall_peer_ident(peer);
+	if (!cb->ident)
+		goto out_free;
+	err = callback_set_access(cb, args);
+	if (err)
+		goto out_ident;
+	refcount_set(&cb->refs, 1);
+	cb->peer = upcall_peer_ref(peer);
+	memcpy(cb->label, args->label, sizeof(cb->label));
+	cb->signature = args->signature;
+	cb->flags = args->flags;
+	cb->max_arg = args->max_arg;
+	cb->registered = ktime_get();
+	cb->cookie = args->cookie;
+	cb->word = args->word;
+	INIT_LIST_HEAD(&cb->link);
+	INIT_LIST_HEAD(&cb->queued);
+	INIT_LIST_HEAD(&cb->running);
+	upcall_event_node_init(&cb->released, UPCALL_EVENT_RELEASED);
+	cb->pool.max_calls = args->max_queued_calls;
+	cb->pool.max_bytes = args->max_queued_bytes;
+	return cb;
+
+out_ident:
+	upcall_ident_put(cb->ident);
+out_free:
+	kfree(cb);
+	return ERR_PTR(err);
+}
+
+/**
+ * upcall_callback_put() - Drop a reference
+ * @cb: Not used by the caller any more.
+ *
+ * It was unpublished before the registry's reference was dropped, so a lookup under RCU
+ * may still look at its count, which is zero, and at its handle; hence the grace period.
+ *
+ * Context: Process context, with no lock of ours held.
+ */
+void upcall_callback_put(struct upcall_callback *cb)
+{
+	if (!refcount_dec_and_test(&cb->refs))
+		return;
+	upcall_pool_exit(&cb->pool);
+	upcall_ident_put(cb->ident);
+	upcall_peer_put(cb->peer);
+	kfree_rcu(cb, rcu);
+}
+
+/* The step that makes it callable. Fails only if the peer ended meanwhile. */
+static int callback_publish(struct upcall_callback *cb)
+{
+	struct upcall_peer *peer = cb->peer;
+	int err = 0;
+
+	spin_lock(&peer->lock);
+	if (peer->dead) {
+		err = -ESHUTDOWN;
+	} else {
+		list_add_tail(&cb->link, &peer->callbacks);
+		peer->ncallbacks++;
+		upcall_registry_publish(cb);
+	}
+	spin_unlock(&peer->lock);
+	return err;
+}
+
+/**
+ * upcall_callback_register() - Make a callback callable
+ * @peer: The owner's.
+ * @args: Checked by the caller.
+ * @handle: Where its handle is to be written, before anyone can call it.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or an error of REGISTER; nothing has changed then.
+ */
+int upcall_callback_register(struct upcall_peer *peer, const struct upcall_register *args,
+			     u64 __user *handle)
+{
+	struct upcall_account *account;
+	struct upcall_callback *cb;
+	int err;
+
+	cb = callback_new(peer, args);
+	if (IS_ERR(cb))
+		return PTR_ERR(cb);
+	account = cb->ident->account;
+	err = upcall_charge(account, UPCALL_CALLBACKS, 1);
+	if (err)
+		goto out_put;
+	err = upcall_registry_reserve(&cb->handle);
+	if (err)
+		goto out_uncharge;
+	err = put_user(cb->handle, handle);
+	if (!err)
+		err = callback_publish(cb);
+	if (err)
+		goto out_unreserve;
+	trace_upcall_registered(cb);
+	return 0;
+
+out_unreserve:
+	upcall_registry_unreserve(cb->handle);
+out_uncharge:
+	upcall_uncharge(account, UPCALL_CALLBACKS, 1);
+out_put:
+	upcall_callback_put(cb);
+	return err;
+}
+
+/* A callback of this very peer. */
+static struct upcall_callback *callback_get_own(struct upcall_peer *peer, u64 handle)
+{
+	struct upcall_callback *cb = upcall_registry_get(handle);
+
+	if (!IS_ERR(cb) && cb->peer != peer) {
+		upcall_callback_put(cb);
+		return ERR_PTR(-EPERM);
+	}
+	return cb;
+}
+
+/**
+ * upcall_callback_rebind() - Another cookie for a live callback
+ * @peer: Its owner's.
+ * @handle: As given by a process.
+ * @flags: UPCALL_REBIND_*.
+ * @cookie: For deliveries that begin from now on.
+ * @word: With UPCALL_REBIND_WORD.
+ *
+ * Context: Process context.
+ * Return: 0, -ESTALE or -EPERM.
+ */
+int upcall_callback_rebind(struct upcall_peer *peer, u64 handle, u32 flags, u64 cookie, u64 word)
+{
+	struct upcall_callback *cb = callback_get_own(peer, handle);
+	int err = -ESTALE;
+
+	if (IS_ERR(cb))
+		return PTR_ERR(cb);
+	spin_lock(&peer->lock);
+	if (cb->state == UPCALL_CB_LIVE) {
+		cb->cookie = cookie;
+		if (flags & UPCALL_REBIND_WORD)
+			cb->word = word;
+		err = 0;
+	}
+	spin_unlock(&peer->lock);
+	upcall_callback_put(cb);
+	return err;
+}
+
+/**
+ * upcall_callback_release() - RELEASE, by the owner or an administrator
+ * @peer: The caller's.
+ * @handle: As given by a process.
+ * @flags: UPCALL_RELEASE_*.
+ * @word: With UPCALL_RELEASE_WORD.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -ESTALE, -EPERM, or -EINVAL: another's word cannot be set.
+ */
+int upcall_callback_release(struct upcall_peer *peer, u64 handle, u32 flags, u64 word)
+{
+	enum upcall_retire how = flags & UPCALL_RELEASE_ABORT ? UPCALL_RETIRE_ABORT
+							      : UPCALL_RETIRE_CLOSE;
+	struct upcall_death death = {
+		.reason = flags & UPCALL_RELEASE_ABORT ? UPCALL_REASON_ABORTED
+						       : UPCALL_REASON_RELEASED,
+		.when = ktime_get(),
+		.word = word,
+		.set_word = flags & UPCALL_RELEASE_WORD,
+	};
+	struct upcall_callback *cb = upcall_registry_get(handle);
+	int err;
+
+	if (IS_ERR(cb))
+		return PTR_ERR(cb);
+	if (cb->peer == peer) {
+		err = upcall_callback_retire(cb, how, &death);
+	} else if (how != UPCALL_RETIRE_ABORT ||
+		   !ns_capable(cb->ident->cred->user_ns, CAP_SYS_ADMIN)) {
+		err = -EPERM;
+	} else if (death.set_word) {
+		err = -EINVAL;
+	} else {
+		death.reason = UPCALL_REASON_REVOKED;
+		err = upcall_callback_retire(cb, how, &death);
+	}
+	upcall_callback_put(cb);
+	return err;
+}
+
+/* What retiring does to one call. */
+static void callback_retire_call_locked(struct upcall_call *call, enum upcall_retire how)
+{
+	if (call->state == UPCALL_QUEUED) {
+		upcall_call_unqueue_locked(call, -ESTALE);
+	} else if (how == UPCALL_RETIRE_DEATH) {
+		upcall_call_answer_locked(call, -EOWNERDEAD, UPCALL_STAGE_DELIVERED);
+		upcall_call_end_locked(call);
+	} else {
+		upcall_call_answer_locked(call, -ECANCELED, UPCALL_STAGE_DELIVERED);
+		upcall_call_cancel_locked(call);
+	}
+}
+
+/* The next call that retiring has to treat, or NULL: each one leaves its place by it. */
+static struct upcall_call *callback_first_locked(struct upcall_callback *cb, enum upcall_retire how)
+{
+	struct upcall_call *call;
+
+	call = list_first_entry_or_null(&cb->queued, struct upcall_call, cb_link);
+	if (call || how == UPCALL_RETIRE_CLOSE)
+		return call;
+	call = list_first_entry_or_null(&cb->running, struct upcall_call, cb_link);
+	if (call && call->answered && how == UPCALL_RETIRE_ABORT)
+		return NULL;	/* those without an answer come first */
+	return call;
+}
+
+/* Treats some calls of a callback that accepts no more; true if there are others. */
+static bool callback_retire_some(struct upcall_callback *cb, enum upcall_retire how)
+{
+	struct upcall_call *ended[UPCALL_BATCH_ENDED], *call;
+	unsigned int i, n = 0;
+
+	spin_lock(&cb->peer->lock);
+	for (i = 0; i < UPCALL_BATCH_ENDED; i++) {
+		call = callback_first_locked(cb, how);
+		if (!call)
+			break;
+		callback_retire_call_locked(call, how);
+		if (call->state == UPCALL_ENDED)
+			ended[n++] = call;
+	}
+	if (!call)
+		upcall_callback_end_locked(cb);
+	spin_unlock(&cb->peer->lock);
+	/* The owner's references, which ending them left to us. */
+	while (n--)
+		upcall_call_put(ended[n]);
+	return call;
+}
+
+/* From LIVE to CLOSING, once. */
+static int callback_close(struct upcall_callback *cb, enum upcall_retire how,
+			  const struct upcall_death *death)
+{
+	int err = 0;
+
+	spin_lock(&cb->peer->lock);
+	if (cb->state == UPCALL_CB_LIVE) {
+		cb->state = UPCALL_CB_CLOSING;
+		cb->death = *death;
+		if (!death->set_word)
+			cb->death.word = cb->word;
+	} else if (how == UPCALL_RETIRE_CLOSE || cb->state != UPCALL_CB_CLOSING) {
+		err = -ESTALE;
+	}
+	spin_unlock(&cb->peer->lock);
+	return err;
+}
+
+/**
+ * upcall_callback_retire() - End a callback
+ * @cb: In any state; the caller has a reference.
+ * @how: What becomes of calls that were delivered.
+ * @death: Why. The first one stays.
+ *
+ * Context: Process context, may sleep: it may have thousands of calls.
+ * Return: 0, or -ESTALE: it was not live (for ABORT: and none of its calls is running).
+ */
+int upcall_callback_retire(struct upcall_callback *cb, enum upcall_retire how,
+			   const struct upcall_death *death)
+{
+	int err;
+
+	might_sleep();
+	err = callback_close(cb, how, death);
+	if (err && how != UPCALL_RETIRE_DEATH)
+		return err;
+	while (callback_retire_some(cb, how))
+		cond_resched();
+	if (how == UPCALL_RETIRE_DEATH)
+		upcall_callback_gone(cb);
+	return 0;
+}
+
+/**
+ * upcall_callback_end_locked() - An owner's end came, or it was retired: is it over?
+ * @cb: In any state. If it is CLOSING and has no call left, RELEASED is queued.
+ *
+ * Context: Under the lock of its peer.
+ */
+void upcall_callback_end_locked(struct upcall_callback *cb)
+{
+	struct upcall_peer *peer = cb->peer;
+
+	lockdep_assert_held(&peer->lock);
+	if (cb->state != UPCALL_CB_CLOSING || !list_empty(&cb->queued) ||
+	    !list_empty(&cb->running) || peer->dead)
+		return;
+	cb->state = UPCALL_CB_RELEASED;
+	upcall_event_node_queue(&cb->released, &peer->events);
+	upcall_peer_wake_locked(peer, UPCALL_EVENT_RELEASED);
+}
+
+/**
+ * upcall_callback_gone() - RELEASED was read, or nobody will
+ * @cb: Retired, without calls.
+ *
+ * Its receiver and its peer's death may both come here: one of them ends it.
+ *
+ * Context: Process context.
+ */
+void upcall_callback_gone(struct upcall_callback *cb)
+{
+	struct upcall_peer *peer = cb->peer;
+	bool first;
+
+	spin_lock(&peer->lock);
+	first = cb->state != UPCALL_CB_GONE;
+	if (first) {
+		upcall_event_node_drop(&cb->released);
+		cb->state = UPCALL_CB_GONE;
+		list_del_init(&cb->link);
+		peer->ncallbacks--;
+	}
+	spin_unlock(&peer->lock);
+	if (!first)
+		return;
+	upcall_registry_remove(cb);
+	trace_upcall_released(cb);
+	upcall_uncharge(cb->ident->account, UPCALL_CALLBACKS, 1);
+	upcall_callback_put(cb);	/* the registry's */
+}
+
+/**
+ * upcall_callback_check() - Whether a process may call
+ * @cb: Which.
+ * @from: Who. It is the calling process: supplementary groups are read from there.
+ *
+ * Context: Process context.
+ * Return: 0 or -EACCES.
+ */
+int upcall_callback_check(const struct upcall_callback *cb, const struct upcall_ident *from)
+{
+	bool may = false;
+
+	switch (cb->access) {
+	case UPCALL_ACCESS_SAME_USER:
+		may = upcall_ident_same_user(cb->ident, from);
+		break;
+	case UPCALL_ACCESS_UID:
+		may = uid_eq(cb->access_uid, from->cred->euid);
+		break;
+	case UPCALL_ACCESS_GID:
+		may = in_egroup_p(cb->access_gid);
+		break;
+	case UPCALL_ACCESS_ANYONE:
+		may = true;
+		break;
+	}
+	return may ? 0 : -EACCES;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _UPCALL_EVENT_H
+#define _UPCALL_EVENT_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+
+/**
+ * struct upcall_event_node - An event that waits in a peer; part of what it is about
+ * @link: In the peer's @queue (CALL) or @events (others), or in a receiver's batch.
+ *	Empty otherwise. Protected by the peer's lock; in a batch the receiver's alone.
+ * @type: UPCALL_EVENT_*. Constant.
+ * @taken: It is in a receiver's batch. Protected by the peer's lock.
+ * @cookie: The callback's, as of when the receiver took the event.
+ *
+ * It is embedded, so no event needs memory when it happens.
+ */
+struct upcall_event_node {
+	struct list_head link;
+	u32 type;
+	bool taken;
+	u64 cookie;
+};
+
+static inline void upcall_event_node_init(struct upcall_event_node *node, u32 type)
+{
+	INIT_LIST_HEAD(&node->link);
+	node->type = type;
+}
+
+/* Under the peer's lock, as those below. */
+static inline void upcall_event_node_queue(struct upcall_event_node *node, struct list_head *queue)
+{
+	node->taken = false;
+	list_add_tail(&node->link, queue);
+}
+
+/* True if it waits in the peer: not in a batch, and not nowhere. */
+static inline bool upcall_event_node_waits(const struct upcall_event_node *node)
+{
+	return !node->taken && !list_empty(&node->link);
+}
+
+/* Unlinks it if it waits; from a batch only its receiver unlinks. */
+static inline bool upcall_event_node_drop(struct upcall_event_node *node)
+{
+	if (!upcall_event_node_waits(node))
+		return false;
+	list_del_init(&node->link);
+	return true;
+}
+
+#endif /* _UPCALL_EVENT_H */

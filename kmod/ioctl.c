@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * One function per command: size and flags, copy in, one call into the noun, copy out.
+ * No locks here. The uapi header says which errors come in which order.
+ */
+#include <linux/fs.h>
+#include <linux/uaccess.h>
+#include <linux/upcall.h>
+#include "call.h"
+#include "callback.h"
+#include "exchange.h"
+#include "limits.h"
+#include "main.h"
+#include "peer.h"
+#include "trace.h"
+
+/* What a version 1 struct of each kind measures; never changes. */
+static_assert(sizeof(struct upcall_info) == 72);
+static_assert(sizeof(struct upcall_register) == 80);
+static_assert(sizeof(struct upcall_rebind) == 32);
+static_assert(sizeof(struct upcall_release) == 24);
+static_assert(sizeof(struct upcall_stat) == 208);
+static_assert(sizeof(struct upcall_list) == 40);
+static_assert(sizeof(struct upcall_list_callback) == 112);
+static_assert(sizeof(struct upcall_list_peer) == 40);
+static_assert(sizeof(struct upcall_list_call) == 96);
+static_assert(sizeof(struct upcall_list_user) == 32);
+static_assert(sizeof(struct upcall_export) == 24);
+static_assert(sizeof(struct upcall_invoke) == 176);
+static_assert(sizeof(struct upcall_exchange) == 80);
+static_assert(sizeof(struct upcall_command) == 104);
+static_assert(sizeof(struct upcall_event) == 24);
+static_assert(sizeof(struct upcall_event_call) == 104);
+static_assert(sizeof(struct upcall_event_result) == 112);
+static_assert(sizeof(struct upcall_event_cancel) == 40);
+static_assert(sizeof(struct upcall_shutdown) == 16);
+static_assert(sizeof(struct upcall_adopt) == 8);
+static_assert(sizeof(struct upcall_config) == 24);
+
+/* What INFO announces; each bit is worked for by the tests of that feature. */
+#define FEATURES	(UPCALL_FEATURE_SYNC | UPCALL_FEATURE_ONEWAY | UPCALL_FEATURE_CANCEL)
+
+/* Copies a struct in whose size stands in front: *@usize is as the caller compiled it. */
+static int args_read(void *args, size_t ksize, const void __user *user, u32 *usize)
+{
+	if (get_user(*usize, (const u32 __user *)user))
+		return -EFAULT;
+	if (*usize < ksize)
+		return -EINVAL;
+	if (*usize > UPCALL_MAX_STRUCT)
+		return -E2BIG;
+	return copy_struct_from_user(args, ksize, user, *usize);
+}
+
+/* Writes as much of it as the caller has room for; a tail that we do not know is zero. */
+static int args_write(void __user *user, u32 usize, const void *args, size_t ksize)
+{
+	return copy_to_user(user, args, min_t(size_t, usize, ksize)) ? -EFAULT : 0;
+}
+
+static long ioctl_info(struct upcall_peer *peer, void __user *user)
+{
+	struct upcall_info args;
+	u32 usize;
+	int err;
+
+	err = args_read(&args, sizeof(args), user, &usize);
+	if (err)
+		return err;
+	if (args.flags || args.reserved)
+		return -EINVAL;
+	args.abi_version = UPCALL_ABI_VERSION;
+	args.features = FEATURES;
+	args.instance = upcall_instance;
+	args.max_callbacks = READ_ONCE(upcall_max_callbacks);
+	args.max_callbacks_user = READ_ONCE(upcall_max_callbacks_user);
+	args.max_payload = READ_ONCE(upcall_max_payload);
+	args.max_queued_calls = UPCALL_MAX_QUEUED_CALLS;
+	args.max_queued_calls_user = READ_ONCE(upcall_max_calls_user);
+	args.max_commands = UPCALL_MAX_COMMANDS;
+	args.max_queued_bytes_user = READ_ONCE(upcall_max_bytes_user);
+	args.max_fds = 0;
+	args.max_nesting = 0;
+	return args_write(user, usize, &args, sizeof(args));
+}
+
+static long ioctl_register(struct upcall_peer *peer, void __user *user)
+{
+	struct upcall_register args;
+	u32 usize;
+	int err;
+
+	err = args_read(&args, sizeof(args), user, &usize);
+	if (!err)
+		err = upcall_register_check(&args);
+	if (!err)
+		err = upcall_peer_bind(peer);
+	if (err)
+		return err;
+	return upcall_callback_register(peer, &args,
+					user + offsetof(struct upcall_register, handle));
+}
+
+static long ioctl_rebind(struct upcall_peer *peer, void __user *user)
+{
+	struct upcall_rebind args;
+	u32 usize;
+	int err;
+
+	err = args_read(&args, sizeof(args), user, &usize);
+	if (!err)
+		err = upcall_rebind_check(&args);
+	if (!err)
+		err = upcall_peer_bind(peer);
+	if (err)
+		return err;
+	return upcall_callback_rebind(peer, args.handle, args.flags, args.cookie, args.word);
+}
+
+static long ioctl_release(struct upcall_peer *peer, void __user *user)
+{
+	struct upcall_release args;
+	u32 usize;
+	int err;
+
+	err = args_read(&args, sizeof(args), user, &usize);
+	if (!err)
+		err = upcall_release_check(&args);
+	if (!err)
+		err = upcall_peer_bind(peer);
+	if (err)
+		return err;
+	return upcall_callback_release(peer, args.handle, args.flags, args.word);
+}
+
+static long ioctl_stat(struct upcall_peer *peer, void __user *user)
+{
+	size_t out = offsetof(struct upcall_stat, state);
+	struct upcall_stat args;
+	u32 usize;
+	int err;
+
+	err = args_read(&args, sizeof(args), user, &usize);
+	if (!err && args.flags)
+		err = -EINVAL;
+	if (!err)
+		err = upcall_peer_bind(peer);
+	if (err)
+		return err;
+	memset((char *)&args + out, 0, sizeof(args) - out);
+	err = upcall_callback_stat(peer, &args);
+	return err ?: args_write(user, usize, &args, sizeof(args));
+}
+
+static long ioctl_list(struct upcall_peer *peer, void __user *user)
+{
+	struct upcall_list args;
+	u32 usize;
+	int err;
+
+	err = args_read(&args, sizeof(args), user, &usize);
+	if (!err)
+		err = upcall_list_check(&args);
+	if (!err)
+		err = upcall_peer_bind(peer);
+	if (err)
+		return err;
+	args.count = 0;
+	err = upcall_list(&args);
+	return err ?: args_write(user, usize, &args, sizeof(args));
+}
+
+static long ioctl_invoke(struct upcall_peer *peer, void __user *user)
+{
+	size_t out = offsetof(struct upcall_invoke, stage);
+	struct upcall_invoke args;
+	u32 usize;
+	int err;
+
+	err = args_read(&args, sizeof(args), user, &usize);
+	if (err)
+		return err;
+	err = upcall_invoke_check(&args);
+	if (!err)
+		err = upcall_peer_bind(peer);
+	memset((char *)&args + out, 0, sizeof(args) - out);
+	return err ? upcall_invoke_refuse(peer, &args, user, usize, err)
+		   : upcall_invoke(peer, &args, user, usize);
+}
+
+static long ioctl_exchange(struct upcall_peer *peer, void __user *user)
+{
+	size_t out = offsetof(struct upcall_exchange, commands_failed);
+	struct upcall_exchange args;
+	u32 usize;
+	int err;
+
+	err = args_read(&args, sizeof(args), user, &usize);
+	if (!err)
+		err = upcall_exchange_check(&args);
+	if (!err)
+		err = upcall_peer_bind(peer);
+	if (err)
+		return err;
+	memset((char *)&args + out, 0, sizeof(args) - out);
+	return upcall_exchange(peer, &args, user, usize);
+}
+
+static long ioctl_shutdown(struct upcall_peer *peer, void __user *user)
+{
+	struct upcall_shutdown args;
+	u32 usize;
+	int err;
+
+	err = args_read(&args, sizeof(args), user, &usize);
+	if (err)
+		return err;
+	if (args.flags & ~UPCALL_SHUTDOWN_WORD ||
+	    (args.word && !(args.flags & UPCALL_SHUTDOWN_WORD)))
+		return -EINVAL;
+	err = upcall_peer_bind(peer);
+	return err ?: upcall_peer_shutdown(peer, args.flags, args.word);
+}
+
+/**
+ * upcall_ioctl() - ioctl(2) on a peer, of 64- and 32-bit processes alike
+ * @file: Its file.
+ * @cmd: UPCALL_IOC_*.
+ * @arg: User address of the command's struct.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 or an error of the command.
+ */
+long upcall_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct upcall_peer *peer = file->private_data;
+	void __user *user = (void __user *)arg;
+
+	switch (cmd) {
+	case UPCALL_IOC_INFO:
+		return ioctl_info(peer, user);
+	case UPCALL_IOC_REGISTER:
+		return ioctl_register(peer, user);
+	case UPCALL_IOC_REBIND:
+		return ioctl_rebind(peer, user);
+	case UPCALL_IOC_RELEASE:
+		return ioctl_release(peer, user);
+	case UPCALL_IOC_STAT:
+		return ioctl_stat(peer, user);
+	case UPCALL_IOC_LIST:
+		return ioctl_list(peer, user);
+	case UPCALL_IOC_INVOKE:
+		return ioctl_invoke(peer, user);
+	case UPCALL_IOC_EXCHANGE:
+		return ioctl_exchange(peer, user);
+	case UPCALL_IOC_SHUTDOWN:
+		return ioctl_shutdown(peer, user);
+	default:
+		return -ENOTTY;
+	}
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every bound, and the reason for it. What an administrator may lower is a module
+ * parameter; its cap, and default, stands here. The ABI's own bounds are in
+ * <linux/upcall.h>.
+ */
+#ifndef _UPCALL_LIMITS_H
+#define _UPCALL_LIMITS_H
+
+#include <linux/sizes.h>
+#include <linux/upcall.h>
+
+/* A handle is generation << UPCALL_SLOT_BITS | slot, and stays below 2^53. */
+#define UPCALL_SLOT_BITS	22
+#define UPCALL_GENERATION_BITS	31
+#define UPCALL_GENERATION_MAX	((1U << UPCALL_GENERATION_BITS) - 1)
+
+/* All slots. One uid may have a quarter, so that no single one can use them up. */
+#define UPCALL_CAP_CALLBACKS		(1U << UPCALL_SLOT_BITS)
+#define UPCALL_CAP_CALLBACKS_USER	(1U << 20)
+
+/*
+ * Calls under way by one uid: some 700 bytes each without payload, so 44 MiB; the
+ * bytes are what such calls may hold besides.
+ */
+#define UPCALL_CAP_CALLS_USER		65536U
+#define UPCALL_CAP_BYTES_USER		(64U << 20)
+
+/* Records of the dead: 48 bytes each, in one table of this fixed length. */
+#define UPCALL_GRAVES			16384U
+
+/* A payload up to this length rides in the call object, below the size of a slab page's half. */
+#define UPCALL_SMALL_PAYLOAD		128U
+
+/* Calls that are ended under one hold of a peer's lock: some 20 us. */
+#define UPCALL_BATCH_ENDED		64U
+
+/* Nothing larger is copied from or to a struct at once. */
+#define UPCALL_MAX_STRUCT		4096U
+
+/* A LIST uses no more of its buffer than this in one call. */
+#define UPCALL_MAX_LIST_BYTES		SZ_1M
+
+/* Parameters in force: /sys/module/upcall/parameters/ */
+extern unsigned int upcall_max_callbacks;
+extern unsigned int upcall_max_callbacks_user;
+extern unsigned int upcall_max_calls_user;
+extern unsigned int upcall_max_bytes_user;
+extern unsigned int upcall_max_payload;
+
+#endif /* _UPCALL_LIMITS_H */

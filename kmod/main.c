@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* upcall - callbacks across processes, by handle: module, device, parameters. */
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/mmu_notifier.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/random.h>
+#include <linux/rcupdate.h>
+#include <linux/workqueue.h>
+#include "call.h"
+#include "limits.h"
+#include "main.h"
+#include "peer.h"
+#include "registry.h"
+
+#define CREATE_TRACE_POINTS
+#include "trace.h"
+
+struct workqueue_struct *upcall_wq;
+u64 upcall_instance;
+
+unsigned int upcall_max_callbacks = UPCALL_CAP_CALLBACKS;
+unsigned int upcall_max_callbacks_user = UPCALL_CAP_CALLBACKS_USER;
+unsigned int upcall_max_calls_user = UPCALL_CAP_CALLS_USER;
+unsigned int upcall_max_bytes_user = UPCALL_CAP_BYTES_USER;
+unsigned int upcall_max_payload = UPCALL_MAX_PAYLOAD;
+
+#define LIMIT_PARAM(_name, _variable, _cap, _text)					\
+static int param_set_##_name(const char *text, const struct kernel_param *kp)		\
+{											\
+	return param_set_uint_minmax(text, kp, 1, _cap);				\
+}											\
+static const struct kernel_param_ops param_ops_##_name = {				\
+	.set = param_set_##_name,							\
+	.get = param_get_uint,								\
+};											\
+module_param_cb(_name, &param_ops_##_name, &(_variable), 0644);			\
+MODULE_PARM_DESC(_name, _text)
+
+LIMIT_PARAM(max_callbacks, upcall_max_callbacks, UPCALL_CAP_CALLBACKS,
+	    "Callbacks in all, 1 to 4194304");
+LIMIT_PARAM(max_callbacks_user, upcall_max_callbacks_user, UPCALL_CAP_CALLBACKS_USER,
+	    "Callbacks of one uid, 1 to 1048576");
+LIMIT_PARAM(max_queued_calls_user, upcall_max_calls_user, UPCALL_CAP_CALLS_USER,
+	    "Calls under way by one uid, 1 to 65536");
+LIMIT_PARAM(max_queued_bytes_user, upcall_max_bytes_user, UPCALL_CAP_BYTES_USER,
+	    "Bytes of arguments and reply room of those calls, 1 to 67108864");
+LIMIT_PARAM(max_payload, upcall_max_payload, UPCALL_MAX_PAYLOAD,
+	    "Bytes of one argument or reply, 1 to 1048576");
+
+static int fop_open(struct inode *inode, struct file *file)
+{
+	file->private_data = upcall_peer_new();
+	return file->private_data ? nonseekable_open(inode, file) : -ENOMEM;
+}
+
+static int fop_release(struct inode *inode, struct file *file)
+{
+	struct upcall_peer *peer = file->private_data;
+	struct upcall_death death;
+
+	upcall_owner_death(peer, UPCALL_REASON_CLOSED, &death);
+	upcall_peer_kill(peer, &death);
+	upcall_peer_put(peer);
+	return 0;
+}
+
+static __poll_t fop_poll(struct file *file, poll_table *wait)
+{
+	return upcall_peer_poll(file->private_data, file, wait);
+}
+
+static void fop_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	upcall_peer_show(file->private_data, m);
+}
+
+static const struct file_operations upcall_fops = {
+	.owner = THIS_MODULE,
+	.open = fop_open,
+	.release = fop_release,
+	.unlocked_ioctl = upcall_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.poll = fop_poll,
+	.show_fdinfo = fop_show_fdinfo,
+	.llseek = no_llseek,
+};
+
+static struct miscdevice upcall_device = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "upcall",
+	.fops = &upcall_fops,
+	.mode = 0666,	/* as FUSE's: opening it grants nothing */
+};
+
+static int __init upcall_init(void)
+{
+	int err;
+
+	upcall_instance = get_random_u64();
+	err = upcall_registry_init();
+	if (err)
+		return err;
+	err = upcall_call_init();
+	if (err)
+		goto out_registry;
+	upcall_wq = alloc_workqueue("upcall", WQ_UNBOUND, 0);
+	if (!upcall_wq) {
+		err = -ENOMEM;
+		goto out_call;
+	}
+	err = misc_register(&upcall_device);
+	if (err)
+		goto out_wq;
+	return 0;
+
+out_wq:
+	destroy_workqueue(upcall_wq);
+out_call:
+	upcall_call_exit();
+out_registry:
+	upcall_registry_exit();
+	return err;
+}
+
+/* No file is open: what is left runs by itself, and is waited for in the order it needs. */
+static void __exit upcall_exit(void)
+{
+	misc_deregister(&upcall_device);
+	destroy_workqueue(upcall_wq);	/* puts peers, and so owners */
+	mmu_notifier_synchronize();	/* free_notifier of those */
+	rcu_barrier();			/* kfree_rcu: callbacks and peers */
+	upcall_call_exit();
+	upcall_peer_exit();
+	upcall_registry_exit();
+}
+
+module_init(upcall_init);
+module_exit(upcall_exit);
+MODULE_DESCRIPTION("Callbacks across processes, by handle");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1");

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _UPCALL_MAIN_H
+#define _UPCALL_MAIN_H
+
+/**
+ * DOC: Overview
+ *
+ * upcall lets one process hand out a callback as an integer, and others call it.
+ *
+ *	registry --handle--> callback --owner--> peer  (one open file)
+ *	                        ^                  |
+ *	                        |                  | queue, events: what its
+ *	                       call  <-------------+ receivers will get
+ *	                        ^
+ *	                        +---- outgoing ---- peer  (the caller's)
+ *
+ * A *peer* is an open file. It belongs to one address space (an *owner*), may own
+ * *callbacks* and may make *calls*. The *registry* maps handles to live callbacks.
+ * A call has two ends. The caller's end is its answer: a reply, a refusal, or an
+ * error with the stage that the call had reached. The owner's end is its REPLY or
+ * REFUSE, or its death. Either may come first; each comes exactly once.
+ *
+ * The owner's side of a call, enum upcall_call_state:
+ *
+ *	NEW --submit--> QUEUED --take--> TAKEN --commit--> DELIVERED --end--> ENDED
+ *	                  |  ^             |                             ^
+ *	                  |  +--put back---+ (a copy-out faulted)        |
+ *	                  +-----withdrawn, retired---------------------->+
+ *
+ * A TAKEN call is being copied out. For its caller it is as good as DELIVERED: it
+ * cannot be withdrawn any more. The caller's side is one bit, @answered, and what
+ * was answered.
+ *
+ * A callback, enum upcall_cb_state:
+ *
+ *	LIVE --retire--> CLOSING --last owner's end--> RELEASED --read--> GONE
+ *
+ * Only a LIVE one accepts calls. The death of its peer takes it from any state to GONE.
+ */
+
+/**
+ * DOC: Locking
+ *
+ *	peer->lock		one per peer, never two of them at a time
+ *	  registry_lock		the idr and the free list of slots
+ *	  peer->recv_wait, event_wait, poll_wait, call->wait	(their own locks)
+ *	owner->lock		the peers of an address space
+ *	peers_lock		the idr of all peers, for LIST
+ *	accounts_lock		the table of users; also inside peer->lock
+ *
+ * A call stands between two peers. All of its state, and the lists of its
+ * callback, are under the lock of the *owner's* peer; what the caller's peer
+ * knows of it (@out_link, @caller_id, @waited) is under the lock of the *caller's* peer. A
+ * peer may call itself: then they are one lock, and are still not taken twice.
+ * So: change state, take a reference, drop the lock, then take the other one.
+ *
+ * No lock is held across an allocation that sleeps or a copy from or to user memory.
+ * All are spinlocks, taken in process context only.
+ */
+
+/**
+ * DOC: Lifetimes
+ *
+ * peer		references: its open file, each of its callbacks, a queued death work.
+ *		Freed after a grace period: LIST finds peers under RCU.
+ * callback	references: the registry from REGISTER until GONE, each of its calls,
+ *		each lookup, a receiver that copies RELEASED. Freed after a grace period:
+ *		lookups are lockless, and take a reference unless it is zero.
+ * call		references: the owner's side from QUEUED to ENDED, the caller's @outgoing,
+ *		the thread that waits, a CANCEL event, a receiver that is copying it.
+ *		Freed at once: nothing finds a call without a lock.
+ * ident	who a process was at one moment; immutable; references by count.
+ * account	what a uid has charged; as long as anything is charged to it or an
+ *		ident names it.
+ * owner	one per address space, shared by its peers (mmu_notifier_get); holds
+ *		the mm_struct, not the memory. Freed by SRCU after the last put.
+ *
+ * References are dropped with no peer lock held.
+ *
+ * Module exit: every open file holds the module. Then the workqueue is drained (late
+ * death works), mmu_notifier_synchronize() waits for free_notifier, rcu_barrier() for
+ * the objects above; after it the caches are empty.
+ */
+
+#include <linux/types.h>
+#include <linux/compiler.h>
+
+struct file;
+struct workqueue_struct;
+
+extern struct workqueue_struct *upcall_wq;
+extern u64 upcall_instance;
+
+long upcall_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+
+#endif /* _UPCALL_MAIN_H */

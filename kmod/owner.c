@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who a process is, and when it is no more.
+ *
+ * A peer belongs to one address space. That it goes we hear from the mmu notifier,
+ * in the middle of exit_mmap(): there the peers are only marked and handed to our
+ * workqueue, which ends them.
+ */
+#include <linux/cred.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/time_namespace.h>
+#include <linux/user_namespace.h>
+#include <linux/workqueue.h>
+#include "main.h"
+#include "owner.h"
+#include "peer.h"
+#include "quota.h"
+
+/**
+ * upcall_ident_new() - Who the calling process is now
+ *
+ * Context: Process context, may sleep.
+ * Return: An ident with one reference, or NULL: out of memory.
+ */
+struct upcall_ident *upcall_ident_new(void)
+{
+	struct upcall_ident *ident;
+
+	might_sleep();
+	ident = kzalloc(sizeof(*ident), GFP_KERNEL_ACCOUNT);
+	if (!ident)
+		return NULL;
+	ident->account = upcall_account_get(current_cred());
+	if (!ident->account) {
+		kfree(ident);
+		return NULL;
+	}
+	refcount_set(&ident->refs, 1);
+	ident->cred = get_current_cred();
+	ident->tgid = get_pid(task_tgid(current));
+	ident->start_ns = current->group_leader->start_boottime;
+	return ident;
+}
+
+/**
+ * upcall_ident_ref() - One more reference
+ * @ident: Which the caller has a reference to.
+ *
+ * Context: Any context.
+ * Return: @ident.
+ */
+struct upcall_ident *upcall_ident_ref(struct upcall_ident *ident)
+{
+	refcount_inc(&ident->refs);
+	return ident;
+}
+
+/**
+ * upcall_ident_put() - Drop a reference
+ * @ident: May be NULL.
+ *
+ * Context: Process context.
+ */
+void upcall_ident_put(struct upcall_ident *ident)
+{
+	if (!ident || !refcount_dec_and_test(&ident->refs))
+		return;
+	upcall_account_put(ident->account);
+	put_cred(ident->cred);
+	put_pid(ident->tgid);
+	kfree(ident);
+}
+
+/**
+ * upcall_ident_is_current() - Whether it would come out the same if taken now
+ * @ident: Any.
+ *
+ * Credentials are never changed in place, so the same pointer says the same.
+ *
+ * Context: Process context.
+ * Return: True if so.
+ */
+bool upcall_ident_is_current(const struct upcall_ident *ident)
+{
+	return ident->cred == current_cred() && ident->tgid == task_tgid(current);
+}
+
+/**
+ * upcall_ident_same_user() - Same effective uid, user namespace and pid namespace
+ * @a: One.
+ * @b: The other.
+ *
+ * Context: Any context.
+ * Return: True if so.
+ */
+bool upcall_ident_same_user(const struct upcall_ident *a, const struct upcall_ident *b)
+{
+	return uid_eq(a->cred->euid, b->cred->euid) && a->cred->user_ns == b->cred->user_ns &&
+	       ns_of_pid(a->tgid) == ns_of_pid(b->tgid);
+}
+
+/**
+ * upcall_ident_visible() - Whether the calling process may see what is this one's
+ * @ident: Of the owner.
+ *
+ * Context: Process context.
+ * Return: True for the same effective uid and user namespace, and for an administrator.
+ */
+bool upcall_ident_visible(const struct upcall_ident *ident)
+{
+	const struct cred *cred = current_cred();
+
+	if (uid_eq(cred->euid, ident->cred->euid) && cred->user_ns == ident->cred->user_ns)
+		return true;
+	return ns_capable_noaudit(ident->cred->user_ns, CAP_SYS_ADMIN);
+}
+
+/**
+ * upcall_pid_show() - A process or thread as the calling process sees it
+ * @pid: Referenced by the caller.
+ *
+ * Context: Process context.
+ * Return: Its number in the pid namespace of the calling process; -1 if it has none there.
+ */
+u32 upcall_pid_show(struct pid *pid)
+{
+	pid_t nr = pid_nr_ns(pid, task_active_pid_ns(current));
+
+	return nr ? nr : (u32)-1;
+}
+
+/* As field 22 of /proc/PID/stat: clock ticks since boot, in the reader's time namespace. */
+static u64 start_time_show(u64 start_ns)
+{
+	BUILD_BUG_ON(NSEC_PER_SEC % USER_HZ);
+	return div_u64(timens_add_boottime_ns(start_ns), NSEC_PER_SEC / USER_HZ);
+}
+
+/**
+ * upcall_ident_show() - An ident as the calling process sees it
+ * @ident: Any.
+ * @ids: Filled in.
+ *
+ * Context: Process context.
+ */
+void upcall_ident_show(const struct upcall_ident *ident, struct upcall_ids *ids)
+{
+	struct user_namespace *ns = current_user_ns();
+
+	ids->pid = upcall_pid_show(ident->tgid);
+	ids->uid = from_kuid(ns, ident->cred->euid);
+	ids->gid = from_kgid(ns, ident->cred->egid);
+	ids->start_time = start_time_show(ident->start_ns);
+}
+
+/* Why the address space goes, as told by the task that lets go of it last. */
+static void owner_describe_death(struct upcall_death *death)
+{
+	death->when = ktime_get();
+	if (current->flags & PF_EXITING) {
+		death->reason = UPCALL_REASON_EXITED;
+		death->exit_status = current->exit_code;
+	} else {
+		death->reason = UPCALL_REASON_EXEC;
+	}
+}
+
+static void owner_release(struct mmu_notifier *mn, struct mm_struct *mm)
+{
+	struct upcall_owner *owner = container_of(mn, struct upcall_owner, mn);
+	struct upcall_peer *peer;
+
+	spin_lock(&owner->lock);
+	owner->dead = true;
+	owner_describe_death(&owner->death);
+	list_for_each_entry(peer, &owner->peers, owner_link) {
+		/* Without a reference left it is being freed, and leaves this list next. */
+		if (!refcount_inc_not_zero(&peer->refs))
+			continue;
+		if (!queue_work(upcall_wq, &peer->death_work))
+			WARN_ON_ONCE(1);	/* release comes once */
+	}
+	spin_unlock(&owner->lock);
+}
+
+static struct mmu_notifier *owner_alloc(struct mm_struct *mm)
+{
+	struct upcall_owner *owner = kzalloc(sizeof(*owner), GFP_KERNEL_ACCOUNT);
+
+	if (!owner)
+		return ERR_PTR(-ENOMEM);
+	spin_lock_init(&owner->lock);
+	INIT_LIST_HEAD(&owner->peers);
+	return &owner->mn;
+}
+
+static void owner_free(struct mmu_notifier *mn)
+{
+	struct upcall_owner *owner = container_of(mn, struct upcall_owner, mn);
+
+	WARN_ON_ONCE(!list_empty(&owner->peers));
+	kfree(owner);
+}
+
+static const struct mmu_notifier_ops owner_ops = {
+	.release = owner_release,
+	.alloc_notifier = owner_alloc,
+	.free_notifier = owner_free,
+};
+
+/**
+ * upcall_owner_bind() - Bind a peer to the calling process's address space
+ * @peer: Perhaps bound already.
+ *
+ * Context: Process context, may sleep: takes the mmap lock for writing the first time.
+ * Return:
+ * * 0		- it is bound to this address space
+ * * -EPERM	- it is bound to another one
+ * * -ENOMEM	- out of memory; it is as before
+ */
+int upcall_owner_bind(struct upcall_peer *peer)
+{
+	struct upcall_owner *owner = smp_load_acquire(&peer->owner);
+	struct upcall_owner *first;
+	struct mmu_notifier *mn;
+
+	if (likely(owner))
+		return owner->mn.mm == current->mm ? 0 : -EPERM;
+	if (!current->mm)
+		return -EPERM;
+	mn = mmu_notifier_get(&owner_ops, current->mm);
+	if (IS_ERR(mn))
+		return PTR_ERR(mn);
+	owner = container_of(mn, struct upcall_owner, mn);
+
+	/* We run in this address space, so it does not go while we add the peer. */
+	spin_lock(&owner->lock);
+	first = cmpxchg_release(&peer->owner, NULL, owner);
+	if (!first)
+		list_add_tail(&peer->owner_link, &owner->peers);
+	spin_unlock(&owner->lock);
+	if (!first)
+		return 0;
+	mmu_notifier_put(mn);
+	return first->mn.mm == current->mm ? 0 : -EPERM;
+}
+
+/**
+ * upcall_owner_unbind() - Forget a peer that nobody has a reference to
+ * @peer: Perhaps never bound.
+ *
+ * Context: Process context.
+ */
+void upcall_owner_unbind(struct upcall_peer *peer)
+{
+	struct upcall_owner *owner = peer->owner;
+
+	if (!owner)
+		return;
+	spin_lock(&owner->lock);
+	list_del(&peer->owner_link);
+	spin_unlock(&owner->lock);
+	mmu_notifier_put(&owner->mn);
+}
+
+/**
+ * upcall_owner_death() - Why a peer ends now
+ * @peer: Which ends.
+ * @reason: UPCALL_REASON_* as far as the one who ends it knows. If its process has
+ *	gone, or is going, that comes first.
+ * @death: Filled in.
+ *
+ * Context: Process context.
+ */
+void upcall_owner_death(struct upcall_peer *peer, u32 reason, struct upcall_death *death)
+{
+	struct upcall_owner *owner = smp_load_acquire(&peer->owner);
+	bool dead = false;
+
+	memset(death, 0, sizeof(*death));
+	if (owner) {
+		spin_lock(&owner->lock);
+		dead = owner->dead;
+		if (dead)
+			*death = owner->death;
+		spin_unlock(&owner->lock);
+	}
+	if (dead)
+		return;
+	death->when = ktime_get();
+	death->reason = reason;
+	if (current->flags & PF_EXITING) {
+		death->reason = UPCALL_REASON_EXITED;
+		death->exit_status = current->exit_code;
+	} else if (reason == UPCALL_REASON_EXITED) {
+		/* A receiver with a fatal signal, not in do_exit() yet. */
+		death->exit_status = READ_ONCE(current->signal->group_exit_code);
+	}
+}

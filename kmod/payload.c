@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Bytes from one process to the other, through a kernel buffer in the caller's memory cgroup. */
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include "main.h"
+#include "payload.h"
+
+static unsigned int payload_pages(u32 len)
+{
+	return DIV_ROUND_UP(len, PAGE_SIZE);
+}
+
+/* The piece number @i, at most a page; a payload of up to a page is one piece. */
+static void *payload_piece(const struct upcall_payload *payload, unsigned int i)
+{
+	if (payload->len <= UPCALL_SMALL_PAYLOAD)
+		return (void *)payload->small;
+	return payload->len <= PAGE_SIZE ? payload->block : payload->pages[i];
+}
+
+static u32 piece_len(const struct upcall_payload *payload, unsigned int i)
+{
+	return min_t(u32, payload->len - i * PAGE_SIZE, PAGE_SIZE);
+}
+
+static int payload_alloc_pages(struct upcall_payload *payload, gfp_t gfp)
+{
+	unsigned int i, n = payload_pages(payload->len);
+
+	payload->pages = kmalloc_array(n, sizeof(void *), gfp);
+	if (!payload->pages)
+		return -ENOMEM;
+	for (i = 0; i < n; i++) {
+		payload->pages[i] = (void *)__get_free_page(gfp);
+		if (!payload->pages[i])
+			goto out_free;
+	}
+	return 0;
+
+out_free:
+	while (i--)
+		free_page((unsigned long)payload->pages[i]);
+	kfree(payload->pages);
+	return -ENOMEM;
+}
+
+static int payload_alloc(struct upcall_payload *payload, u32 len, gfp_t gfp)
+{
+	int err = 0;
+
+	payload->len = len;
+	if (len > PAGE_SIZE) {
+		err = payload_alloc_pages(payload, gfp);
+	} else if (len > UPCALL_SMALL_PAYLOAD) {
+		payload->block = kmalloc(len, gfp);
+		err = payload->block ? 0 : -ENOMEM;
+	}
+	if (err)
+		payload->len = 0;
+	return err;
+}
+
+/**
+ * upcall_payload_from_user() - Fill an empty payload from the calling process
+ * @payload: Uninitialised or empty; on failure it is left empty.
+ * @from: User address as it stands in an ioctl's struct.
+ * @len: In bytes, at most UPCALL_MAX_PAYLOAD.
+ * @gfp: For the buffer; the active memory cgroup is charged with __GFP_ACCOUNT.
+ *
+ * Context: Process context, may sleep and fault.
+ * Return: 0, -ENOMEM or -EFAULT.
+ */
+int upcall_payload_from_user(struct upcall_payload *payload, u64 from, u32 len, gfp_t gfp)
+{
+	const void __user *user = u64_to_user_ptr(from);
+	unsigned int i;
+	int err;
+
+	might_sleep();
+	err = payload_alloc(payload, len, gfp);
+	if (err)
+		return err;
+	for (i = 0; i < payload_pages(len); i++) {
+		if (copy_from_user(payload_piece(payload, i), user + i * PAGE_SIZE,
+				   piece_len(payload, i))) {
+			upcall_payload_free(payload);
+			return -EFAULT;
+		}
+	}
+	return 0;
+}
+
+/**
+ * upcall_payload_to_user() - Copy a payload out to the calling process
+ * @payload: Must not change meanwhile; it is left as it is.
+ * @to: At least @payload->len bytes.
+ *
+ * Context: Process context, may fault.
+ * Return: 0 or -EFAULT.
+ */
+int upcall_payload_to_user(const struct upcall_payload *payload, void __user *to)
+{
+	unsigned int i;
+
+	might_sleep();
+	for (i = 0; i < payload_pages(payload->len); i++) {
+		if (copy_to_user(to + i * PAGE_SIZE, payload_piece(payload, i),
+				 piece_len(payload, i)))
+			return -EFAULT;
+	}
+	return 0;
+}
+
+/**
+ * upcall_payload_free() - Free the buffers; the payload is empty then
+ * @payload: Of any length, also empty.
+ *
+ * Context: Any context but hard interrupts.
+ */
+void upcall_payload_free(struct upcall_payload *payload)
+{
+	unsigned int i;
+
+	if (payload->len > PAGE_SIZE) {
+		for (i = 0; i < payload_pages(payload->len); i++)
+			free_page((unsigned long)payload->pages[i]);
+		kfree(payload->pages);
+	} else if (payload->len > UPCALL_SMALL_PAYLOAD) {
+		kfree(payload->block);
+	}
+	payload->len = 0;
+}
+
+/**
+ * upcall_payload_move() - Give the bytes to another payload
+ * @to: Uninitialised or empty.
+ * @from: Empty afterwards.
+ *
+ * Context: Any context.
+ */
+void upcall_payload_move(struct upcall_payload *to, struct upcall_payload *from)
+{
+	if (from->len > UPCALL_SMALL_PAYLOAD) {
+		to->pages = from->pages;	/* or block: the same pointer */
+		static_assert(offsetof(struct upcall_payload, pages) ==
+			      offsetof(struct upcall_payload, block));
+	} else {
+		memcpy(to->small, from->small, from->len);
+	}
+	to->len = from->len;
+	from->len = 0;
+}

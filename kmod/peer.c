@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* One open file: what it is bound to, who waits in it, and its end. */
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+#include "call.h"
+#include "callback.h"
+#include "main.h"
+#include "peer.h"
+#include "quota.h"
+
+/* All bound peers by number, for LIST. Lookups go by RCU. */
+static DEFINE_SPINLOCK(peers_lock);
+static DEFINE_IDR(peers);
+
+static void peer_death_work(struct work_struct *work)
+{
+	struct upcall_peer *peer = container_of(work, struct upcall_peer, death_work);
+	struct upcall_death death;
+
+	upcall_owner_death(peer, UPCALL_REASON_EXITED, &death);
+	upcall_peer_kill(peer, &death);
+	upcall_peer_put(peer);
+}
+
+static void ids_init(struct upcall_ids_table *table)
+{
+	idr_init(&table->idr);
+	table->seq = 0;
+}
+
+/**
+ * upcall_peer_new() - Make the peer of a new open file
+ *
+ * Context: Process context, may sleep.
+ * Return: A peer with one reference, or NULL: out of memory.
+ */
+struct upcall_peer *upcall_peer_new(void)
+{
+	struct upcall_peer *peer = kzalloc(sizeof(*peer), GFP_KERNEL_ACCOUNT);
+
+	if (!peer)
+		return NULL;
+	refcount_set(&peer->refs, 1);
+	spin_lock_init(&peer->lock);
+	INIT_WORK(&peer->death_work, peer_death_work);
+	INIT_LIST_HEAD(&peer->callbacks);
+	INIT_LIST_HEAD(&peer->queue);
+	INIT_LIST_HEAD(&peer->events);
+	INIT_LIST_HEAD(&peer->outgoing);
+	ids_init(&peer->incoming);
+	ids_init(&peer->outgoing_ids);
+	init_waitqueue_head(&peer->recv_wait);
+	init_waitqueue_head(&peer->event_wait);
+	init_waitqueue_head(&peer->poll_wait);
+	return peer;
+}
+
+/**
+ * upcall_peer_exit() - Free what all peers share
+ *
+ * Context: Module exit: no peer is left.
+ */
+void upcall_peer_exit(void)
+{
+	idr_destroy(&peers);
+}
+
+/**
+ * upcall_peer_ref() - One more reference
+ * @peer: Which the caller has a reference to.
+ *
+ * Context: Any context.
+ * Return: @peer.
+ */
+struct upcall_peer *upcall_peer_ref(struct upcall_peer *peer)
+{
+	refcount_inc(&peer->refs);
+	return peer;
+}
+
+/**
+ * upcall_peer_put() - Drop a reference
+ * @peer: Not used by the caller any more.
+ *
+ * Unpublish: out of the idr of peers and out of its owner's list. Wait: the file, its
+ * callbacks and its death work each had a reference, so only LIST's lookup under RCU is
+ * left. Free: after a grace period.
+ *
+ * Context: Process context, with no lock of ours held.
+ */
+void upcall_peer_put(struct upcall_peer *peer)
+{
+	if (!refcount_dec_and_test(&peer->refs))
+		return;
+	WARN_ON_ONCE(peer->owner && !peer->dead);
+	if (peer->id) {
+		spin_lock(&peers_lock);
+		idr_remove(&peers, peer->id);
+		spin_unlock(&peers_lock);
+	}
+	upcall_owner_unbind(peer);
+	upcall_ident_put(peer->ident);
+	idr_destroy(&peer->incoming.idr);
+	idr_destroy(&peer->outgoing_ids.idr);
+	kfree_rcu(peer, rcu);
+}
+
+static int peer_number(struct upcall_peer *peer)
+{
+	int id;
+
+	idr_preload(GFP_KERNEL);
+	spin_lock(&peers_lock);
+	id = peer->id ?: idr_alloc_cyclic(&peers, peer, 1, 0, GFP_NOWAIT);
+	if (id > 0)
+		WRITE_ONCE(peer->id, id);
+	spin_unlock(&peers_lock);
+	idr_preload_end();
+	return min(id, 0);
+}
+
+static int peer_bind_first(struct upcall_peer *peer)
+{
+	struct upcall_ident *ident;
+	int err;
+
+	err = upcall_owner_bind(peer);
+	if (err)
+		return err;
+	ident = upcall_peer_ident(peer);	/* LIST shows whose it is */
+	if (!ident)
+		return -ENOMEM;
+	upcall_ident_put(ident);
+	return peer_number(peer);
+}
+
+/**
+ * upcall_peer_bind() - What every verb but INFO begins with
+ * @peer: Perhaps not bound yet: then it is from here on.
+ *
+ * Context: Process context, may sleep.
+ * Return:
+ * * 0			- it is the calling process's, and was alive
+ * * -EPERM		- it is another process's
+ * * -ESHUTDOWN		- it has ended
+ * * -ENOMEM		- out of memory; it may be bound
+ */
+int upcall_peer_bind(struct upcall_peer *peer)
+{
+	int err;
+
+	might_sleep();
+	if (unlikely(!READ_ONCE(peer->id)))
+		err = peer_bind_first(peer);
+	else
+		err = upcall_owner_bind(peer);
+	if (!err && READ_ONCE(peer->dead))
+		err = -ESHUTDOWN;
+	return err;
+}
+
+/**
+ * upcall_peer_ident() - Who the calling process is, remembered from one verb to the next
+ * @peer: Bound to it.
+ *
+ * Context: Process context, may sleep.
+ * Return: An ident, drop it with upcall_ident_put(); NULL: out of memory.
+ */
+struct upcall_ident *upcall_peer_ident(struct upcall_peer *peer)
+{
+	struct upcall_ident *ident, *old;
+
+	spin_lock(&peer->lock);
+	ident = peer->ident;
+	if (ident && upcall_ident_is_current(ident)) {
+		upcall_ident_ref(ident);
+		spin_unlock(&peer->lock);
+		return ident;
+	}
+	spin_unlock(&peer->lock);
+
+	ident = upcall_ident_new();
+	if (!ident)
+		return NULL;
+	spin_lock(&peer->lock);
+	old = peer->ident;
+	peer->ident = upcall_ident_ref(ident);
+	spin_unlock(&peer->lock);
+	upcall_ident_put(old);
+	return ident;
+}
+
+/**
+ * upcall_peer_next() - The bound peer with the lowest number from a given one on, for LIST
+ * @id: Where to begin; set to its number.
+ *
+ * Context: Process context.
+ * Return: A peer with a reference, or NULL at the end.
+ */
+struct upcall_peer *upcall_peer_next(int *id)
+{
+	struct upcall_peer *peer;
+
+	rcu_read_lock();
+	while ((peer = idr_get_next(&peers, id)) && !refcount_inc_not_zero(&peer->refs))
+		++*id;
+	rcu_read_unlock();
+	return peer;
+}
+
+/**
+ * upcall_peer_wake_locked() - An event was queued: wake who can receive it
+ * @peer: Whose.
+ * @event: UPCALL_EVENT_*.
+ *
+ * Context: Under @peer->lock.
+ */
+void upcall_peer_wake_locked(struct upcall_peer *peer, u32 event)
+{
+	lockdep_assert_held(&peer->lock);
+	if (event != UPCALL_EVENT_CALL)
+		wake_up_interruptible(&peer->event_wait);
+	wake_up_interruptible(&peer->recv_wait);
+	wake_up_interruptible_poll(&peer->poll_wait, EPOLLIN | EPOLLRDNORM);
+}
+
+/* Takes the next callback; it may be on its way to GONE by another thread as well. */
+static struct upcall_callback *peer_first_callback(struct upcall_peer *peer)
+{
+	struct upcall_callback *cb;
+
+	spin_lock(&peer->lock);
+	cb = list_first_entry_or_null(&peer->callbacks, struct upcall_callback, link);
+	if (cb)
+		refcount_inc(&cb->refs);
+	spin_unlock(&peer->lock);
+	return cb;
+}
+
+/* Gives up a call that this peer made; the list's reference comes with it. */
+static struct upcall_call *peer_take_outgoing(struct upcall_peer *peer)
+{
+	struct upcall_call *call;
+
+	spin_lock(&peer->lock);
+	call = list_first_entry_or_null(&peer->outgoing, struct upcall_call, out_link);
+	if (call) {
+		list_del_init(&call->out_link);
+		peer->noutgoing--;
+		upcall_ids_remove_locked(&peer->outgoing_ids, call->caller_id);
+	}
+	spin_unlock(&peer->lock);
+	return call;
+}
+
+/**
+ * upcall_peer_kill() - End a peer: its callbacks die, its calls are given up
+ * @peer: Perhaps ended already: then nothing happens.
+ * @death: Why.
+ *
+ * From the first step on nothing new is added, so the lists only shrink. May be called
+ * while its threads wait: they leave with -ESHUTDOWN.
+ *
+ * Context: Process context, may sleep (it may have a million callbacks).
+ */
+void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death)
+{
+	struct upcall_callback *cb;
+	struct upcall_call *call;
+
+	might_sleep();
+	spin_lock(&peer->lock);
+	if (peer->dead) {
+		spin_unlock(&peer->lock);
+		return;
+	}
+	WRITE_ONCE(peer->dead, true);
+	peer->death = *death;
+	wake_up_all(&peer->recv_wait);
+	wake_up_all(&peer->event_wait);
+	wake_up_poll(&peer->poll_wait, EPOLLHUP | EPOLLIN | EPOLLOUT);
+	spin_unlock(&peer->lock);
+
+	while ((call = peer_take_outgoing(peer))) {
+		upcall_call_abandon(call, -ESHUTDOWN);
+		upcall_call_put(call);
+		cond_resched();
+	}
+	while ((cb = peer_first_callback(peer))) {
+		upcall_callback_retire(cb, UPCALL_RETIRE_DEATH, death);
+		upcall_callback_put(cb);
+		cond_resched();
+	}
+}
+
+/**
+ * upcall_peer_shutdown() - End a peer at its owner's wish
+ * @peer: Bound to the calling process.
+ * @flags: UPCALL_SHUTDOWN_*.
+ * @word: With UPCALL_SHUTDOWN_WORD, left behind by every callback.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 or -ESHUTDOWN: it has ended already.
+ */
+int upcall_peer_shutdown(struct upcall_peer *peer, u32 flags, u64 word)
+{
+	struct upcall_death death;
+
+	if (READ_ONCE(peer->dead))
+		return -ESHUTDOWN;
+	upcall_owner_death(peer, UPCALL_REASON_SHUTDOWN, &death);
+	death.set_word = flags & UPCALL_SHUTDOWN_WORD;
+	death.word = word;
+	upcall_peer_kill(peer, &death);
+	return 0;
+}
+
+/**
+ * upcall_peer_poll() - poll(2) on a peer; the uapi header says what each bit means
+ * @peer: Any.
+ * @file: Its file.
+ * @wait: As handed to f_op->poll.
+ *
+ * Context: Process context.
+ * Return: EPOLL* bits.
+ */
+__poll_t upcall_peer_poll(struct upcall_peer *peer, struct file *file, poll_table *wait)
+{
+	__poll_t mask;
+
+	poll_wait(file, &peer->poll_wait, wait);
+	spin_lock(&peer->lock);
+	mask = peer->dead ? EPOLLHUP : EPOLLOUT | EPOLLWRNORM;
+	if (!list_empty(&peer->queue) || !list_empty(&peer->events))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	spin_unlock(&peer->lock);
+	return mask;
+}
+
+/**
+ * upcall_peer_show() - What /proc/PID/fdinfo says of a peer
+ * @peer: Any.
+ * @m: Where to.
+ *
+ * Context: Process context.
+ */
+void upcall_peer_show(struct upcall_peer *peer, struct seq_file *m)
+{
+	u32 callbacks, queued, running, waiting, receivers;
+	bool dead;
+
+	spin_lock(&peer->lock);
+	dead = peer->dead;
+	callbacks = peer->ncallbacks;
+	queued = peer->nqueued;
+	running = peer->nrunning;
+	waiting = peer->noutgoing;
+	receivers = peer->receivers;
+	spin_unlock(&peer->lock);
+	seq_printf(m, "upcall-peer:\t%d\n", READ_ONCE(peer->id));
+	seq_printf(m, "upcall-state:\t%s\n", dead ? "ended" : peer->id ? "bound" : "unbound");
+	seq_printf(m, "upcall-callbacks:\t%u\n", callbacks);
+	seq_printf(m, "upcall-queued:\t%u\n", queued);
+	seq_printf(m, "upcall-running:\t%u\n", running);
+	seq_printf(m, "upcall-waiting:\t%u\n", waiting);
+	seq_printf(m, "upcall-receivers:\t%u\n", receivers);
+}
+
+/**
+ * upcall_ids_add_locked() - Give a call an id
+ * @table: Of a peer whose lock is held.
+ * @call: Not in it yet.
+ * @id: Set: never 0, and not that of another call in the table.
+ *
+ * Context: Under the peer's lock, between idr_preload() and idr_preload_end().
+ * Return: 0 or -ENOMEM.
+ */
+int upcall_ids_add_locked(struct upcall_ids_table *table, struct upcall_call *call, u64 *id)
+{
+	int slot = idr_alloc(&table->idr, call, 1, 0, GFP_NOWAIT);
+
+	if (slot < 0)
+		return -ENOMEM;
+	*id = (u64)++table->seq << 32 | slot;
+	return 0;
+}
+
+/**
+ * upcall_ids_remove_locked() - Take an id back
+ * @table: Of a peer whose lock is held.
+ * @id: As given, or 0: none was.
+ *
+ * Context: Under the peer's lock.
+ */
+void upcall_ids_remove_locked(struct upcall_ids_table *table, u64 id)
+{
+	if (id)
+		idr_remove(&table->idr, (u32)id);
+}
+
+/**
+ * upcall_ids_find_locked() - The call in an id's table slot
+ * @table: Of a peer whose lock is held.
+ * @id: As given by a process; any value is safe.
+ *
+ * Context: Under the peer's lock.
+ * Return: A call whose own id is to be compared, or NULL.
+ */
+struct upcall_call *upcall_ids_find_locked(struct upcall_ids_table *table, u64 id)
+{
+	return (u32)id <= INT_MAX ? idr_find(&table->idr, (u32)id) : NULL;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _UPCALL_PEER_H
+#define _UPCALL_PEER_H
+
+#include <linux/idr.h>
+#include <linux/list.h>
+#include <linux/poll.h>
+#include <linux/rcupdate.h>
+#include <linux/refcount.h>
+#include <linux/seq_file.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/upcall.h>
+#include "owner.h"
+
+struct upcall_call;
+
+/**
+ * struct upcall_ids_table - Calls of one peer by id: table slot and sequence
+ * @idr: Slot -> call.
+ * @seq: Of the newest id, so that a slot that is used again makes another one.
+ */
+struct upcall_ids_table {
+	struct idr idr;
+	u32 seq;
+};
+
+/**
+ * struct upcall_peer - One open file of /dev/upcall
+ * @refs: References: see DOC Lifetimes.
+ * @lock: See DOC Locking.
+ * @id: For LIST; 0 until it is bound. Set once.
+ * @owner: The address space it belongs to; NULL until it is bound. Set once.
+ * @owner_link: In @owner->peers. Protected by @owner->lock.
+ * @death_work: Ends the peer when its address space has gone; holds a reference.
+ * @ident: The process at the last verb that needed it. Protected by @lock; referenced.
+ * @dead: It has ended. Set once, under @lock; lockless readers only spare themselves work.
+ * @death: How, once @dead is set. Protected by @lock, as all below.
+ * @callbacks: struct upcall_callback, all that are not GONE.
+ * @ncallbacks: How many.
+ * @queue: Of QUEUED calls, in the order in which they are to be taken.
+ * @events: Other events that wait.
+ * @incoming: QUEUED to DELIVERED calls by the owner's id.
+ * @nqueued: QUEUED and TAKEN calls.
+ * @nrunning: DELIVERED calls.
+ * @receivers: Threads that wait for events.
+ * @outgoing: Calls made by this peer whose answer has not been collected.
+ * @outgoing_ids: Those of them that have a caller's id.
+ * @noutgoing: How many are in @outgoing.
+ * @recv_wait: Where receivers sleep that take calls: woken one at a time.
+ * @event_wait: Where those sleep that take other events only.
+ * @poll_wait: poll(2) and epoll: lives as long as the file, as @refs counts it.
+ * @rcu: LIST may still look at @refs.
+ */
+struct upcall_peer {
+	refcount_t refs;
+	spinlock_t lock;
+	int id;
+	struct upcall_owner *owner;
+	struct list_head owner_link;
+	struct work_struct death_work;
+	struct upcall_ident *ident;
+	bool dead;
+	struct upcall_death death;
+
+	struct list_head callbacks;
+	u32 ncallbacks;
+	struct list_head queue;
+	struct list_head events;
+	struct upcall_ids_table incoming;
+	u32 nqueued;
+	u32 nrunning;
+	u32 receivers;
+
+	struct list_head outgoing;
+	struct upcall_ids_table outgoing_ids;
+	u32 noutgoing;
+
+	wait_queue_head_t recv_wait;
+	wait_queue_head_t event_wait;
+	wait_queue_head_t poll_wait;
+	struct rcu_head rcu;
+};
+
+struct upcall_peer *upcall_peer_new(void);
+void upcall_peer_exit(void);
+struct upcall_peer *upcall_peer_ref(struct upcall_peer *peer);
+void upcall_peer_put(struct upcall_peer *peer);
+int upcall_peer_bind(struct upcall_peer *peer);
+void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death);
+int upcall_peer_shutdown(struct upcall_peer *peer, u32 flags, u64 word);
+struct upcall_ident *upcall_peer_ident(struct upcall_peer *peer);
+struct upcall_peer *upcall_peer_next(int *id);
+void upcall_peer_wake_locked(struct upcall_peer *peer, u32 event);
+__poll_t upcall_peer_poll(struct upcall_peer *peer, struct file *file, poll_table *wait);
+void upcall_peer_show(struct upcall_peer *peer, struct seq_file *m);
+
+int upcall_ids_add_locked(struct upcall_ids_table *table, struct upcall_call *call, u64 *id);
+void upcall_ids_remove_locked(struct upcall_ids_table *table, u64 id);
+struct upcall_call *upcall_ids_find_locked(struct upcall_ids_table *table, u64 id);
+
+int upcall_list_check(const struct upcall_list *args);
+int upcall_list(struct upcall_list *args);
+
+#endif /* _UPCALL_PEER_H */

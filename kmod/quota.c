@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who pays: accounts of uids, and shares of a queue.
+ *
+ * Of a pool that several uids share, one gets at most half of what the others left,
+ * so that whoever floods it always leaves room for the next one.
+ */
+#include <linux/cred.h>
+#include <linux/hashtable.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/user_namespace.h>
+#include "limits.h"
+#include "main.h"
+#include "quota.h"
+
+static DEFINE_SPINLOCK(accounts_lock);
+static DEFINE_HASHTABLE(accounts, 10);
+static u64 accounts_last_id;
+
+/* Callbacks of everybody. */
+static atomic_long_t callbacks_total;
+
+static u32 account_hash(struct user_namespace *ns, kuid_t uid)
+{
+	return hash_ptr(ns, 32) ^ __kuid_val(uid);
+}
+
+static struct upcall_account *account_find_locked(struct user_namespace *ns, kuid_t uid)
+{
+	struct upcall_account *account;
+
+	lockdep_assert_held(&accounts_lock);
+	hash_for_each_possible(accounts, account, link, account_hash(ns, uid)) {
+		if (account->ns == ns && uid_eq(account->uid, uid) &&
+		    refcount_inc_not_zero(&account->refs))
+			return account;
+	}
+	return NULL;
+}
+
+static struct upcall_account *account_find(struct user_namespace *ns, kuid_t uid)
+{
+	struct upcall_account *account;
+
+	spin_lock(&accounts_lock);
+	account = account_find_locked(ns, uid);
+	spin_unlock(&accounts_lock);
+	return account;
+}
+
+/* Adds @new, or finds that another thread was faster: then @new is freed. */
+static struct upcall_account *account_add(struct upcall_account *new)
+{
+	struct upcall_account *account;
+
+	spin_lock(&accounts_lock);
+	account = account_find_locked(new->ns, new->uid);
+	if (!account) {
+		new->id = ++accounts_last_id;
+		hash_add(accounts, &new->link, account_hash(new->ns, new->uid));
+	}
+	spin_unlock(&accounts_lock);
+	if (!account)
+		return new;
+	put_user_ns(new->ns);
+	kfree(new);
+	return account;
+}
+
+static struct upcall_account *account_get_one(struct user_namespace *ns, kuid_t uid)
+{
+	struct upcall_account *account = account_find(ns, uid);
+
+	if (account)
+		return account;
+	account = kzalloc(sizeof(*account), GFP_KERNEL_ACCOUNT);
+	if (!account)
+		return NULL;
+	refcount_set(&account->refs, 1);
+	account->uid = uid;
+	account->ns = get_user_ns(ns);
+	return account_add(account);
+}
+
+/* The parents are made first: nobody comes back from here with an account that has none. */
+static struct upcall_account *account_get_chain(struct user_namespace *ns, kuid_t uid)
+{
+	struct upcall_account *parent = NULL, *account;
+	struct user_namespace *level;
+	int depth;
+
+	/* One pass for each level from the top down: namespaces nest at most 32 deep. */
+	for (depth = 0; depth <= ns->level; depth++) {
+		kuid_t who = uid;
+
+		for (level = ns; level->level > depth; level = level->parent)
+			who = level->owner;
+		account = account_get_one(level, who);
+		if (!account) {
+			upcall_account_put(parent);
+			return NULL;
+		}
+		/* Set by whoever comes first; the others come with the same one. */
+		if (parent && cmpxchg(&account->parent, NULL, parent))
+			upcall_account_put(parent);
+		parent = account;
+	}
+	return parent;
+}
+
+/**
+ * upcall_account_get() - The account of a process's effective uid
+ * @cred: Of that process.
+ *
+ * Context: Process context, may sleep.
+ * Return: The account with a reference, or NULL: out of memory.
+ */
+struct upcall_account *upcall_account_get(const struct cred *cred)
+{
+	might_sleep();
+	return account_get_chain(cred->user_ns, cred->euid);
+}
+
+/**
+ * upcall_account_ref() - One more reference
+ * @account: Which the caller has a reference to.
+ *
+ * Context: Any context.
+ * Return: @account.
+ */
+struct upcall_account *upcall_account_ref(struct upcall_account *account)
+{
+	refcount_inc(&account->refs);
+	return account;
+}
+
+/* True if this was the last reference; then it cannot be found any more. */
+static bool account_unref(struct upcall_account *account)
+{
+	bool last;
+
+	if (refcount_dec_not_one(&account->refs))
+		return false;
+	spin_lock(&accounts_lock);
+	last = refcount_dec_and_test(&account->refs);
+	if (last)
+		hash_del(&account->link);
+	spin_unlock(&accounts_lock);
+	return last;
+}
+
+/**
+ * upcall_account_put() - Drop a reference
+ * @account: May be NULL.
+ *
+ * Context: Any context but interrupts; locks may be held. Takes accounts_lock.
+ */
+void upcall_account_put(struct upcall_account *account)
+{
+	while (account && account_unref(account)) {
+		struct upcall_account *parent = account->parent;
+
+		put_user_ns(account->ns);
+		kfree(account);
+		account = parent;
+	}
+}
+
+/**
+ * upcall_account_next() - The account with the lowest id above a given one, for LIST
+ * @id: 0 to begin.
+ *
+ * Context: Process context.
+ * Return: An account with a reference, or NULL at the end.
+ */
+struct upcall_account *upcall_account_next(u64 id)
+{
+	struct upcall_account *account, *next = NULL;
+	int bucket;
+
+	spin_lock(&accounts_lock);
+	hash_for_each(accounts, bucket, account, link) {
+		if (account->id > id && (!next || account->id < next->id))
+			next = account;
+	}
+	if (next && !refcount_inc_not_zero(&next->refs))
+		next = NULL;
+	spin_unlock(&accounts_lock);
+	return next;
+}
+
+/* Half of what others leave of @max, rounded up: the last place can be had. */
+static u64 half_of_left(u64 max, u64 all, u64 mine)
+{
+	u64 others = all - min(all, mine);
+
+	return max > others ? (max - others + 1) / 2 : 0;
+}
+
+static unsigned long account_limit(enum upcall_resource what, unsigned long used)
+{
+	switch (what) {
+	case UPCALL_CALLBACKS:
+		return min_t(u64, READ_ONCE(upcall_max_callbacks_user),
+			     half_of_left(READ_ONCE(upcall_max_callbacks),
+					  atomic_long_read(&callbacks_total), used));
+	case UPCALL_CALLS:
+		return READ_ONCE(upcall_max_calls_user);
+	default:
+		return READ_ONCE(upcall_max_bytes_user);
+	}
+}
+
+/* Test and addition are one step: of two that both want the last place one gets it. */
+static bool account_charge_one(struct upcall_account *account, enum upcall_resource what,
+			       unsigned long n)
+{
+	long used = atomic_long_read(&account->used[what]);
+	unsigned long limit;
+
+	do {
+		limit = account_limit(what, used);
+		if (n > limit || used > limit - n)
+			return false;
+	} while (!atomic_long_try_cmpxchg(&account->used[what], &used, used + n));
+	return true;
+}
+
+static void account_uncharge_until(struct upcall_account *account, struct upcall_account *end,
+				   enum upcall_resource what, unsigned long n)
+{
+	for (; account != end; account = account->parent)
+		atomic_long_sub(n, &account->used[what]);
+}
+
+/**
+ * upcall_charge() - Charge a uid, and the owners of its user namespaces
+ * @account: Of the one who pays.
+ * @what: Of which resource.
+ * @n: How much.
+ *
+ * Context: Any context.
+ * Return:
+ * * 0		- drop it again with upcall_uncharge()
+ * * -EDQUOT	- one of them has too much in use; nothing was charged
+ * * -ENOSPC	- the registry is full (UPCALL_CALLBACKS)
+ */
+int upcall_charge(struct upcall_account *account, enum upcall_resource what, unsigned long n)
+{
+	struct upcall_account *a;
+
+	if (what == UPCALL_CALLBACKS &&
+	    atomic_long_add_return(n, &callbacks_total) > READ_ONCE(upcall_max_callbacks)) {
+		atomic_long_sub(n, &callbacks_total);
+		return -ENOSPC;
+	}
+	for (a = account; a; a = a->parent) {
+		if (!account_charge_one(a, what, n)) {
+			account_uncharge_until(account, a, what, n);
+			if (what == UPCALL_CALLBACKS)
+				atomic_long_sub(n, &callbacks_total);
+			return -EDQUOT;
+		}
+	}
+	return 0;
+}
+
+/**
+ * upcall_charge_force() - Charge beyond every limit
+ * @account: Of the one who pays.
+ * @what: UPCALL_CALLS or UPCALL_BYTES.
+ * @n: How much.
+ *
+ * For what a caller left behind with a slow owner: it exists already, so its new payer
+ * cannot refuse it, but will be refused the next.
+ *
+ * Context: Any context.
+ */
+void upcall_charge_force(struct upcall_account *account, enum upcall_resource what,
+			 unsigned long n)
+{
+	for (; account; account = account->parent)
+		atomic_long_add(n, &account->used[what]);
+}
+
+/**
+ * upcall_uncharge() - Undo upcall_charge()
+ * @account: The same.
+ * @what: The same.
+ * @n: The same, or in parts that add up to it.
+ *
+ * Context: Any context.
+ */
+void upcall_uncharge(struct upcall_account *account, enum upcall_resource what, unsigned long n)
+{
+	account_uncharge_until(account, NULL, what, n);
+	if (what == UPCALL_CALLBACKS)
+		atomic_long_sub(n, &callbacks_total);
+}
+
+static struct upcall_share *pool_find(struct upcall_pool *pool, struct upcall_account *account)
+{
+	struct upcall_share *share;
+
+	hlist_for_each_entry(share, &pool->shares, link) {
+		if (share->account == account)
+			return share;
+	}
+	return NULL;
+}
+
+static void share_free(struct upcall_share *share)
+{
+	hlist_del(&share->link);
+	upcall_account_put(share->account);
+	kfree(share);
+}
+
+/* An idle share is kept if it is the only one: most queues have one caller at a time. */
+static void share_drop(struct upcall_pool *pool, struct upcall_account *account, u32 bytes)
+{
+	struct upcall_share *share = pool_find(pool, account);
+
+	share->calls--;
+	share->bytes -= bytes;
+	if (!share->calls && (share->link.next || share->link.pprev != &pool->shares.first))
+		share_free(share);
+}
+
+static int share_take(struct upcall_pool *pool, struct upcall_account *account, u32 bytes)
+{
+	struct upcall_share *share = pool_find(pool, account);
+
+	if (!share) {
+		share = kzalloc(sizeof(*share), GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
+		if (!share)
+			return -ENOMEM;
+		share->account = upcall_account_ref(account);
+		hlist_add_head(&share->link, &pool->shares);
+	}
+	if (share->calls >= half_of_left(pool->max_calls, pool->calls, share->calls) ||
+	    (bytes && share->bytes >= half_of_left(pool->max_bytes, pool->bytes, share->bytes))) {
+		if (!share->calls)
+			share_free(share);
+		return -EAGAIN;
+	}
+	share->calls++;
+	share->bytes += bytes;
+	return 0;
+}
+
+/**
+ * upcall_pool_take() - Take room for one call in a queue
+ * @pool: Of that queue.
+ * @account: Of the caller. Its share, and those of the accounts above it, are counted.
+ * @bytes: Of the argument.
+ *
+ * Context: Under the lock of the queue.
+ * Return:
+ * * 0		- drop it with upcall_pool_drop()
+ * * -EAGAIN	- full, or this uid has its half of what the others leave
+ * * -ENOMEM	- no memory to count a new uid
+ */
+int upcall_pool_take(struct upcall_pool *pool, struct upcall_account *account, u32 bytes)
+{
+	struct upcall_account *a, *undo;
+	int err;
+
+	if (pool->calls >= pool->max_calls || bytes > pool->max_bytes - pool->bytes)
+		return -EAGAIN;
+	for (a = account; a; a = a->parent) {
+		err = share_take(pool, a, bytes);
+		if (err) {
+			for (undo = account; undo != a; undo = undo->parent)
+				share_drop(pool, undo, bytes);
+			return err;
+		}
+	}
+	pool->calls++;
+	pool->bytes += bytes;
+	return 0;
+}
+
+/**
+ * upcall_pool_drop() - Give the room of one call back
+ * @pool: Of the queue.
+ * @account: As it was taken.
+ * @bytes: As it was taken.
+ *
+ * Context: Under the lock of the queue.
+ */
+void upcall_pool_drop(struct upcall_pool *pool, struct upcall_account *account, u32 bytes)
+{
+	for (; account; account = account->parent)
+		share_drop(pool, account, bytes);
+	pool->calls--;
+	pool->bytes -= bytes;
+}
+
+/**
+ * upcall_pool_exit() - Free the last idle share
+ * @pool: An empty one that nobody uses any more.
+ *
+ * Context: Any context but interrupts.
+ */
+void upcall_pool_exit(struct upcall_pool *pool)
+{
+	struct upcall_share *share;
+	struct hlist_node *next;
+
+	WARN_ON_ONCE(pool->calls);
+	hlist_for_each_entry_safe(share, next, &pool->shares, link)
+		share_free(share);
+}

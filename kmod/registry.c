@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Handle <-> callback.
+ *
+ * A handle is a slot of the idr and that slot's generation. What stands in a slot is
+ *
+ *	NULL		reserved: the handle is being written to its owner
+ *	a callback	live or retired
+ *	a value		nothing: the generation to issue next, and, for those in the free
+ *			list, the next free slot
+ *
+ * A generation is issued once, and a slot that has none left is never freed: so no
+ * handle is ever issued twice. Free slots are used in the order in which they were
+ * freed, and only once there are many, or no new ones: so a dead handle's record, in a
+ * table of fixed length by slot, stands as long as that length permits.
+ */
+#include <linux/idr.h>
+#include <linux/module.h>
+#include <linux/random.h>
+#include <linux/siphash.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/vmalloc.h>
+#include <linux/xarray.h>
+#include "callback.h"
+#include "limits.h"
+#include "main.h"
+#include "registry.h"
+
+#define SLOT_MASK	((1U << UPCALL_SLOT_BITS) - 1)
+/* No slot: the end of the free list. Slots are used from 0 to SLOT_MASK - 1. */
+#define SLOT_NONE	SLOT_MASK
+
+/* A generation and a slot share one xarray value. */
+static_assert(BITS_PER_LONG == 64, "upcall needs a 64-bit kernel");
+
+/**
+ * struct upcall_grave - Why a callback ended
+ * @handle: Of the callback; 0: none yet.
+ * @death: Reason, time and word.
+ */
+struct upcall_grave {
+	u64 handle;
+	struct upcall_death death;
+};
+
+/* Protects all of the below; lookups in the idr go by RCU. */
+static DEFINE_SPINLOCK(registry_lock);
+static DEFINE_IDR(registry);
+static struct upcall_grave *graves;
+static u32 free_head = SLOT_NONE;
+static u32 free_tail = SLOT_NONE;
+static u32 free_count;
+static siphash_key_t salt;
+
+#ifdef UPCALL_TEST
+static unsigned int upcall_first_generation;
+module_param_named(first_generation, upcall_first_generation, uint, 0644);
+MODULE_PARM_DESC(first_generation, "Test build: generation of every new slot; 0: salted");
+#endif
+
+static u32 handle_slot(u64 handle)
+{
+	return handle & SLOT_MASK;
+}
+
+static u32 handle_generation(u64 handle)
+{
+	return handle >> UPCALL_SLOT_BITS;
+}
+
+static u64 handle_make(u32 slot, u32 generation)
+{
+	BUILD_BUG_ON(UPCALL_SLOT_BITS + UPCALL_GENERATION_BITS > 53);
+	return (u64)generation << UPCALL_SLOT_BITS | slot;
+}
+
+/* What a slot without a callback holds: fits the 63 bits of an xarray value. */
+static void *vacant_make(u32 generation, u32 next)
+{
+	return xa_mk_value((unsigned long)generation << UPCALL_SLOT_BITS | next);
+}
+
+static u32 vacant_generation(void *entry)
+{
+	return xa_to_value(entry) >> UPCALL_SLOT_BITS;
+}
+
+static u32 vacant_next(void *entry)
+{
+	return xa_to_value(entry) & SLOT_MASK;
+}
+
+/* The lower half of all generations: at least 2^30 are left to every slot. */
+static u32 slot_first_generation(u32 slot)
+{
+#ifdef UPCALL_TEST
+	if (upcall_first_generation)
+		return min(upcall_first_generation, UPCALL_GENERATION_MAX);
+#endif
+	return 1 + ((u32)siphash_1u32(slot, &salt) >> (33 - UPCALL_GENERATION_BITS));
+}
+
+/* Behind the last one; @generation is to be issued next, if there is one left. */
+static void slot_free_locked(u32 slot, u32 generation)
+{
+	lockdep_assert_held(&registry_lock);
+	idr_replace(&registry, vacant_make(generation, SLOT_NONE), slot);
+	if (generation > UPCALL_GENERATION_MAX)
+		return;		/* used up: retired */
+	if (free_tail == SLOT_NONE) {
+		free_head = slot;
+	} else {
+		void *tail = idr_find(&registry, free_tail);
+
+		idr_replace(&registry, vacant_make(vacant_generation(tail), slot), free_tail);
+	}
+	free_tail = slot;
+	free_count++;
+}
+
+/* Takes the slot that has been free for longest. */
+static u64 slot_reuse_locked(void)
+{
+	u32 slot = free_head;
+	void *entry = idr_find(&registry, slot);
+
+	lockdep_assert_held(&registry_lock);
+	free_head = vacant_next(entry);
+	if (free_head == SLOT_NONE)
+		free_tail = SLOT_NONE;
+	free_count--;
+	idr_replace(&registry, NULL, slot);
+	return handle_make(slot, vacant_generation(entry));
+}
+
+/**
+ * upcall_registry_reserve() - Reserve a slot and make its next handle
+ * @handle: Set to a value never issued before.
+ *
+ * Nothing can be found there until upcall_registry_publish(). Give it back with
+ * upcall_registry_unreserve(), or remove what was published.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -ENOSPC or -ENOMEM.
+ */
+int upcall_registry_reserve(u64 *handle)
+{
+	int slot = -ENOSPC;
+
+	idr_preload(GFP_KERNEL);
+	spin_lock(&registry_lock);
+	/* As long as few are free take a new one, to leave the graves of those alone. */
+	if (free_count < UPCALL_GRAVES)
+		slot = idr_alloc(&registry, NULL, 0, SLOT_NONE, GFP_NOWAIT);
+	if (slot >= 0) {
+		*handle = handle_make(slot, slot_first_generation(slot));
+	} else if (free_count) {
+		*handle = slot_reuse_locked();
+		slot = 0;
+	}
+	spin_unlock(&registry_lock);
+	idr_preload_end();
+	return min(slot, 0);
+}
+
+/**
+ * upcall_registry_unreserve() - Give back a slot that was not published
+ * @handle: As reserved. It may have been seen, so it is not issued again.
+ *
+ * Context: Process context.
+ */
+void upcall_registry_unreserve(u64 handle)
+{
+	spin_lock(&registry_lock);
+	slot_free_locked(handle_slot(handle), handle_generation(handle) + 1);
+	spin_unlock(&registry_lock);
+}
+
+/**
+ * upcall_registry_publish() - From here on the callback can be found
+ * @cb: Whole, its handle reserved. The registry's reference is its first one.
+ *
+ * Context: Process context, under the lock of the owner's peer, which also keeps it from being
+ *	removed before.
+ */
+void upcall_registry_publish(struct upcall_callback *cb)
+{
+	spin_lock(&registry_lock);
+	idr_replace(&registry, cb, handle_slot(cb->handle));
+	spin_unlock(&registry_lock);
+}
+
+/**
+ * upcall_registry_remove() - From here on the callback cannot be found; its record can
+ * @cb: Published, retired, and its @death set. Its reference stays with the caller.
+ *
+ * Context: Process context, once for each.
+ */
+void upcall_registry_remove(struct upcall_callback *cb)
+{
+	u32 slot = handle_slot(cb->handle);
+	struct upcall_grave *grave = &graves[slot % UPCALL_GRAVES];
+
+	spin_lock(&registry_lock);
+	grave->handle = cb->handle;
+	grave->death = cb->death;
+	slot_free_locked(slot, handle_generation(cb->handle) + 1);
+	spin_unlock(&registry_lock);
+}
+
+/**
+ * upcall_registry_get() - Look up a callback and take a reference
+ * @handle: As given by a process; any value is safe.
+ *
+ * What is found may have been retired meanwhile: look at its state under the lock of its peer.
+ *
+ * Context: Process context. Takes and releases the RCU read lock.
+ * Return:
+ * * the callback		- drop it with upcall_callback_put()
+ * * ERR_PTR(-ESTALE)	- nothing there
+ */
+struct upcall_callback *upcall_registry_get(u64 handle)
+{
+	struct upcall_callback *cb;
+
+	if (handle > UPCALL_MAX_HANDLE)
+		return ERR_PTR(-ESTALE);
+	rcu_read_lock();
+	cb = idr_find(&registry, handle_slot(handle));
+	if (!cb || xa_is_value(cb) || cb->handle != handle || !refcount_inc_not_zero(&cb->refs))
+		cb = ERR_PTR(-ESTALE);
+	rcu_read_unlock();
+	return cb;
+}
+
+/**
+ * upcall_registry_next() - The first callback at or behind a slot, for LIST
+ * @slot: Where to begin; set to the slot behind the one that was found.
+ *
+ * Context: Process context.
+ * Return: A callback with a reference, or NULL at the end.
+ */
+struct upcall_callback *upcall_registry_next(u32 *slot)
+{
+	struct upcall_callback *cb;
+	int id = *slot;
+
+	rcu_read_lock();
+	while ((cb = idr_get_next(&registry, &id))) {
+		id++;
+		if (!xa_is_value(cb) && refcount_inc_not_zero(&cb->refs))
+			break;
+		if (!(id % 1024)) {
+			rcu_read_unlock();
+			cond_resched();
+			rcu_read_lock();
+		}
+	}
+	rcu_read_unlock();
+	*slot = id;
+	return cb;
+}
+
+/**
+ * upcall_registry_grave() - What is known of a handle that is not live
+ * @handle: Any value.
+ * @death: Filled in on success.
+ *
+ * Context: Process context.
+ * Return:
+ * * 0		- it was issued; the reason is UPCALL_REASON_UNKNOWN if it has been forgotten
+ * * -ESTALE	- it was never issued, or is not dead
+ */
+int upcall_registry_grave(u64 handle, struct upcall_death *death)
+{
+	u32 slot = handle_slot(handle), generation = handle_generation(handle);
+	const struct upcall_grave *grave = &graves[slot % UPCALL_GRAVES];
+	int err = -ESTALE;
+	void *entry;
+
+	if (!handle || handle > UPCALL_MAX_HANDLE)
+		return err;
+	spin_lock(&registry_lock);
+	entry = idr_find(&registry, slot);
+	if (grave->handle == handle) {
+		*death = grave->death;
+		err = 0;
+	} else if (entry && generation >= slot_first_generation(slot)) {
+		u32 next = xa_is_value(entry) ? vacant_generation(entry) :
+			   handle_generation(((struct upcall_callback *)entry)->handle);
+
+		if (generation < next) {
+			memset(death, 0, sizeof(*death));
+			death->reason = UPCALL_REASON_UNKNOWN;
+			err = 0;
+		}
+	}
+	spin_unlock(&registry_lock);
+	return err;
+}
+
+/**
+ * upcall_registry_init() - Make an empty registry
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int upcall_registry_init(void)
+{
+	graves = vcalloc(UPCALL_GRAVES, sizeof(*graves));
+	if (!graves)
+		return -ENOMEM;
+	get_random_bytes(&salt, sizeof(salt));
+	return 0;
+}
+
+/**
+ * upcall_registry_exit() - Free the registry
+ *
+ * Context: Module exit: no callback is left.
+ */
+void upcall_registry_exit(void)
+{
+	idr_destroy(&registry);
+	vfree(graves);
+}

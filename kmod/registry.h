@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _UPCALL_REGISTRY_H
+#define _UPCALL_REGISTRY_H
+
+#include <linux/types.h>
+#include "owner.h"
+
+struct upcall_callback;
+
+int upcall_registry_init(void);
+void upcall_registry_exit(void);
+
+int upcall_registry_reserve(u64 *handle);
+void upcall_registry_unreserve(u64 handle);
+void upcall_registry_publish(struct upcall_callback *cb);
+void upcall_registry_remove(struct upcall_callback *cb);
+struct upcall_callback *upcall_registry_get(u64 handle);
+struct upcall_callback *upcall_registry_next(u32 *slot);
+int upcall_registry_grave(u64 handle, struct upcall_death *death);
+
+#endif /* _UPCALL_REGISTRY_H */

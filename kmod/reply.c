@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* REPLY and REFUSE: both ends of a delivered call, by its owner. */
+#include <linux/memcontrol.h>
+#include <linux/sched/mm.h>
+#include "call.h"
+#include "callback.h"
+#include "main.h"
+#include "peer.h"
+#include "trace.h"
+
+/*
+ * The call of an id that owes its owner's end, or NULL. If nobody wants an answer any
+ * more this was that end: then NULL as well, and *@ended is to be put.
+ */
+static struct upcall_call *call_find_locked(struct upcall_peer *peer, u64 id,
+					    struct upcall_call **ended)
+{
+	struct upcall_call *call = upcall_ids_find_locked(&peer->incoming, id);
+
+	if (!call || call->owner_id != id || call->state != UPCALL_DELIVERED)
+		return NULL;
+	if (!call->answered || (call->flags & UPCALL_CALL_ONEWAY))
+		return call;
+	upcall_call_end_locked(call);
+	*ended = call;
+	return NULL;
+}
+
+/* Whether the caller takes such a reply; if so the call is referenced. */
+static int call_reply_check(struct upcall_peer *peer, const struct upcall_command *command,
+			    struct upcall_call **callp, u32 *needed)
+{
+	struct upcall_call *call, *ended = NULL;
+	int err = 0;
+
+	spin_lock(&peer->lock);
+	call = call_find_locked(peer, command->target, &ended);
+	if (!call) {
+		err = -ENOENT;
+	} else if ((call->flags & UPCALL_CALL_ONEWAY) && (command->data_len || command->status)) {
+		err = -EINVAL;
+	} else if (command->data_len > call->reply_max) {
+		*needed = call->reply_max;
+		err = -EMSGSIZE;
+	} else {
+		refcount_inc(&call->refs);
+		*callp = call;
+	}
+	spin_unlock(&peer->lock);
+	if (ended)
+		upcall_call_put(ended);
+	return err;
+}
+
+static int call_reply_read(struct upcall_call *call, const struct upcall_command *command,
+			   struct upcall_payload *reply)
+{
+	struct mem_cgroup *old = set_active_memcg(call->memcg);
+	int err;
+
+	/* The owner is not to suffer for a full memory cgroup of its caller. */
+	err = upcall_payload_from_user(reply, command->data, command->data_len,
+				       GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+	set_active_memcg(old);
+	return err;
+}
+
+/**
+ * upcall_call_reply() - REPLY: both ends of a delivered call
+ * @peer: The owner's.
+ * @command: Checked by the caller.
+ * @needed: Set with -EMSGSIZE.
+ *
+ * The bytes are read without a lock; meanwhile the call may be answered otherwise, and
+ * even end by a second reply. So it is looked up again.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -ENOENT, -EINVAL, -EMSGSIZE, -ENOMEM or -EFAULT. But for 0 and -ENOENT it is
+ *	still to be answered.
+ */
+int upcall_call_reply(struct upcall_peer *peer, const struct upcall_command *command, u32 *needed)
+{
+	struct upcall_call *call, *ended = NULL;
+	struct upcall_payload reply;
+	int err;
+
+	err = call_reply_check(peer, command, &call, needed);
+	if (err)
+		return err;
+	err = call_reply_read(call, command, &reply);
+	if (err)
+		goto out_put;
+
+	spin_lock(&peer->lock);
+	if (call_find_locked(peer, command->target, &ended)) {
+		if (!(call->flags & UPCALL_CALL_ONEWAY)) {
+			upcall_payload_move(&call->answer.reply, &reply);
+			call->answer.status = command->status;
+			upcall_call_answer_locked(call, 0, UPCALL_STAGE_REPLIED);
+			call->cb->replied++;
+		}
+		trace_upcall_replied(call);
+		upcall_call_end_locked(call);
+		ended = call;
+	} else {
+		err = -ENOENT;
+	}
+	spin_unlock(&peer->lock);
+	upcall_payload_free(&reply);
+	if (ended)
+		upcall_call_put(ended);
+out_put:
+	upcall_call_put(call);
+	return err;
+}
+
+/**
+ * upcall_call_refuse() - REFUSE: the owner did not run it, and will not
+ * @peer: The owner's.
+ * @id: As given by a process.
+ * @err: A positive errno, for its caller.
+ *
+ * Context: Process context.
+ * Return: 0 or -ENOENT.
+ */
+int upcall_call_refuse(struct upcall_peer *peer, u64 id, u32 err)
+{
+	struct upcall_call *call, *ended = NULL;
+	int ret = -ENOENT;
+
+	spin_lock(&peer->lock);
+	call = call_find_locked(peer, id, &ended);
+	if (call) {
+		upcall_call_answer_locked(call, -(int)err, UPCALL_STAGE_NOT_DELIVERED);
+		upcall_call_end_locked(call);
+		ended = call;
+		ret = 0;
+	}
+	spin_unlock(&peer->lock);
+	if (ended)
+		upcall_call_put(ended);
+	return ret;
+}

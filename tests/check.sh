@@ -1,0 +1,279 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# check.sh [NAME]...: 'make check', what can be checked without running the
+# module; with names, only those checks. Each is a function below that prints
+# what it dislikes; to add one, write it and name it in 'checks'.
+set -u
+# shellcheck source=env.sh
+. "${0%/*}/env.sh"
+cd "$top" || exit 1
+
+checks="module kernel_doc user_build cppcheck checkpatch uapi_abi headers_alone
+	names_in_docs ioctls_in_man exported_symbols man_pages tests_are_built
+	spdx private_paths length shell"
+
+work=$build/check
+uapi=kmod/uapi/linux/upcall.h
+api=user/include/upcall.h
+map=user/lib/libupcall.map
+
+# Files of the tree, also new ones, that match the patterns; none is no error
+files()		# PATTERN...; a * matches / too
+{
+	local f pattern
+
+	while read -r f; do
+		for pattern; do
+			# shellcheck disable=SC2053 # it is a pattern
+			[[ $f != $pattern || ! -f $f ]] || { say "$f"; break; }
+		done
+	done <"$work/files"
+}
+
+all_files()
+{
+	git -c safe.directory="$top" ls-files -co --exclude-standard 2>/dev/null ||
+		find . -path ./.git -prune -o -path ./build -prune -o -type f -printf '%P\n'
+}
+
+has()		{ [ -n "$(files "$@")" ]; }
+sources()	{ files 'kmod/*.[ch]'; }
+silent()	{ ! grep . ; }		# fails, and shows it, if anything is said
+
+# --- the module ----------------------------------------------------------------
+
+warnings()	{ ! grep -E '(warning|error):'; }
+
+# gcc first, from scratch, or it says nothing; then sparse on what that left
+check_module()
+{
+	has kmod/main.c || return 0
+	rm -rf "$build/check-module"
+	tests/module.sh check-module W=1
+	warnings <"$build/check-module/log"
+	tests/module.sh check-module W=1 C=2 CHECK=sparse
+	warnings <"$build/check-module/log"
+}
+
+check_checkpatch()
+{
+	# shellcheck disable=SC2046 # one word per file
+	perl "$source/scripts/checkpatch.pl" --no-tree --strict --terse --no-summary \
+		--ignore "$checkpatch_ignore" -f $(sources)
+}
+# An ignored type needs its reason here.
+#   BIT_MACRO: a uapi header has no BIT(), and 1 << 20 may be a number
+checkpatch_ignore=BIT_MACRO
+
+check_kernel_doc()
+{
+	# shellcheck disable=SC2046
+	perl "$source/scripts/kernel-doc" -none -Werror $(sources)
+}
+
+# --- the ABI -------------------------------------------------------------------
+
+sizes()		# GCC-OPTION...: of every struct, as assembler text
+{
+	{
+		say '#include <linux/upcall.h>'
+		sed -n 's/^struct \(upcall_[a-z0-9_]*\) {.*/const int size_\1 = sizeof(struct \1), align_\1 = _Alignof(struct \1);/p' $uapi
+	} | gcc "$@" -std=gnu11 -Wall -Wextra -Werror -Ikmod/uapi -S -o - -x c - |
+		sed -n '/^[a-z]*_upcall/p; /\.long/p'
+}
+
+check_uapi_abi()
+{
+	[ -e $uapi ] || return 0
+	sizes -m64 >"$work/sizes64"
+	sizes -m32 >"$work/sizes32"
+	diff "$work/sizes64" "$work/sizes32"
+}
+
+check_headers_alone()
+{
+	local h
+
+	for h in $uapi $api; do
+		[ -e $h ] || continue
+		gcc -fsyntax-only -std=c99 -pedantic -Wall -Wextra -Werror -Ikmod/uapi -x c $h
+		gcc -fsyntax-only -m32 -std=gnu11 -Wall -Wextra -Werror -Ikmod/uapi -x c $h
+		! have g++ || g++ -fsyntax-only -Wall -Wextra -Werror -Ikmod/uapi -x c++ $h
+	done
+}
+
+# --- documentation against headers ---------------------------------------------
+
+docs()	{ files README.md 'user/man/*'; }
+
+# UPCALL_EVENT_ in prose stands for all of them; UPCALL_PID and the like are what
+# 'upcall serve' sets for its COMMAND; the last two are the build's
+check_names_in_docs()
+{
+	local f name
+
+	for f in $(docs); do
+		grep -oE '\bUPCALL_[A-Z0-9_]+' "$f" | sort -u | while read -r name; do
+			case $name in
+			UPCALL_TEST | UPCALL_CACHE) ;;
+			*_)	grep -qsE "\b$name" $uapi $api || say "$f: no name begins with $name" ;;
+			*)	grep -qsw "$name" $uapi $api user/tools/server.c || say "$f: $name is in no header" ;;
+			esac
+		done
+	done | silent
+}
+
+check_ioctls_in_man()
+{
+	local name
+
+	has 'user/man/*' || return 0
+	grep -oE '\bUPCALL_IOC_[A-Z0-9]+' $uapi | sort -u | grep -v _MAGIC | while read -r name; do
+		grep -qw -- "$name" user/man/* || say "$name is in no man page"
+	done | silent
+}
+
+declared()	# the functions of the library's header, without its inline ones
+{
+	gcc -fpreprocessed -dD -E -P $api | grep -v '^#define' >"$work/api"
+	comm -23 <(grep -oE '\bupcall_[a-z0-9_]+ *\(' "$work/api" | tr -d ' (' | sort -u) \
+		 <(grep -A 1 'static inline' "$work/api" | grep -oE '\bupcall_[a-z0-9_]+ *\(' | tr -d ' (' | sort -u)
+}
+
+check_exported_symbols()
+{
+	local name
+
+	[ -e $map ] || return 0
+	grep -oE '\bupcall_[a-z0-9_]+;' $map | tr -d ';' | sort -u >"$work/exported"
+	declared >"$work/declared"
+	{
+		comm -23 "$work/exported" "$work/declared" | sed "s|.*|& is in $map and not in $api|"
+		comm -13 "$work/exported" "$work/declared" | sed "s|.*|& is in $api and not in $map|"
+		! has 'user/man/*' || while read -r name; do
+			grep -qw -- "$name" user/man/* || say "$name is in no man page"
+		done <"$work/exported"
+	} | silent
+}
+
+check_man_pages()
+{
+	# shellcheck disable=SC2046
+	! has 'user/man/*.[1-8]' || mandoc -T lint -W warning $(files 'user/man/*.[1-8]') | silent
+}
+
+# --- user space and tests ------------------------------------------------------
+
+# In a copy, so that these flags mix with nobody's objects
+check_user_build()
+{
+	[ -e user/Makefile ] || return 0
+	rm -rf "$work/tree"
+	mkdir -p "$work/tree/kmod"
+	cp -r user "$work/tree/"
+	cp -r kmod/uapi "$work/tree/kmod/"
+	rm -rf "$work/tree/user/build"
+	quietly "$work/user.log" make -C "$work/tree/user" CC="gcc -Wall -Wextra -Werror"
+}
+
+# Suppressed are kselftest's macros, and what takes filling a buffer for reading it
+check_cppcheck()
+{
+	has 'user/*.c' 'tests/*.c' || return 0
+	# shellcheck disable=SC2046
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
+		--suppress=unknownMacro --suppress=ctuuninitvar --suppress=missingInclude -Ikmod/uapi -Iuser/include -Iuser/lib \
+		-Iuser/tools $(files 'user/*.c' 'tests/*.c')
+}
+
+check_tests_are_built()
+{
+	local f
+
+	make -s -C tests/selftests KSFT="$source/tools/testing/selftests" OUTPUT=. COLLECTION=upcall \
+		emit_tests | sed 's/.*://' >"$work/emitted"
+	for f in $(files 'tests/selftests/*.c' 'tests/selftests/*.sh'); do
+		[ "${f##*.}" = c ] || [ -x "$f" ] || say "$f is not executable"
+		f=${f##*/}
+		grep -qxF -- "${f%.c}" "$work/emitted" || say "$f is run by nothing: tests are *_test.c and *.sh"
+	done | silent
+}
+
+check_shell()
+{
+	local f
+
+	for f in $(grep -lE '^#!/bin/(ba)?sh' $(files 'tests/*' '.ci/*' 'user/*')); do
+		case $(head -n 1 "$f") in
+		*bash)	bash -n "$f" ;;
+		*)	sh -n "$f" ;;
+		esac
+		! have shellcheck || shellcheck "$f"
+	done
+}
+
+# --- the tree ------------------------------------------------------------------
+
+check_spdx()
+{
+	local f
+
+	for f in $(files '*' | grep -vx COPYING); do
+		head -n 5 "$f" | grep -q SPDX-License-Identifier: || say "$f"
+	done | silent
+}
+
+check_private_paths()
+{
+	# shellcheck disable=SC2046
+	! grep -nIE '/(work|home|Users)/[a-z]' $(files '*' | grep -vx -e COPYING -e tests/check.sh)
+}
+
+# Names the functions over 60 lines, and the files over 450
+check_length()
+{
+	# shellcheck disable=SC2046
+	set -- $(files 'kmod/*.c' 'user/*.c')
+	[ $# -gt 0 ] || return 0
+	awk '
+		FNR == 1	{ if (n > 450) print last ": " n " lines"; last = FILENAME }
+				{ n = FNR }
+		/^[a-z].*\(/	{ name = $0; sub(/\(.*/, "", name); sub(/.*[ *]/, "", name) }
+		/^\{/		{ start = FNR }
+		/^\}/		{ if (start && FNR - start - 1 > 60)
+					print FILENAME ":" start ": " name "() has " FNR - start - 1 " lines"
+				  start = 0 }
+		END		{ if (n > 450) print last ": " n " lines" }
+	' "$@" | silent
+}
+
+# -------------------------------------------------------------------------------
+
+run_check()	# NAME; one write for all its lines, as several checks run at a time
+{
+	local output=$work/output.$1
+
+	if (set -eo pipefail; "check_$1") >"$output" 2>&1; then
+		say "ok    check: $1"
+		echo ok >"$output"
+	else
+		say "FAIL  check: $1"$'\n'"$(head -n 40 "$output" | sed 's/^/        /')"
+		echo FAIL >"$output"
+	fi
+}
+
+[ $# -gt 0 ] || set -- $checks
+mkdir -p "$work"
+exec 8>"$work/.lock"
+flock 8
+rm -f "$work"/output.*
+source=$(kernel_source) || exit 1
+all_files | sort -u >"$work/files"
+for c; do
+	while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+	run_check "$c" &
+done
+wait
+passed=$(grep -lx ok "$work"/output.* | wc -l)
+say "check: $passed passed, $(($# - passed)) failed"
+[ "$passed" = $# ]

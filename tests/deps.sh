@@ -1,0 +1,48 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Installs what building and testing need and this machine lacks. Silent, and a
+# few milliseconds, when nothing is missing.
+set -eu
+# shellcheck source=env.sh
+. "${0%/*}/env.sh"
+
+[ "$(uname -m)" = x86_64 ] ||
+	die "the tests boot an x86_64 kernel and this is $(uname -m); 'make' and 'make install' work here"
+
+missing=()
+need()		# PACKAGE TEST...: the package is missing if the test fails
+{
+	"${@:2}" >/dev/null 2>&1 || missing+=("$1")
+}
+
+need gcc		have gcc
+need make		have make
+need libc6-dev		test -e /usr/include/stdio.h
+need linux-headers-amd64 eval "(test_headers)"
+need kmod		test -e /sbin/depmod -o -e /usr/sbin/depmod
+need qemu-system-x86	have qemu-system-x86_64
+need gcc-multilib	test -e /usr/include/asm/types.h -a -e /usr/lib32/libc.a
+need cpio		have cpio
+need rsync		have rsync
+need xz-utils		have xz
+need perl		have perl
+need sparse		have sparse
+need cppcheck		have cppcheck
+need mandoc		have mandoc
+[ ${#missing[@]} -gt 0 ] || exit 0
+
+have apt-get || die "missing, and there is no apt-get: ${missing[*]} (Debian's names)"
+[ "$(id -u)" = 0 ] || die "missing: ${missing[*]}; as root: apt-get install ${missing[*]}"
+
+say "installing with apt: ${missing[*]}"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+export DEBIAN_FRONTEND=noninteractive
+# Fails where the package lists are too old, or were never fetched
+apt_install()
+{
+	apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "${missing[@]}"
+}
+apt_install >"$log" 2>&1 </dev/null ||
+	{ quietly "$log" apt-get update && quietly "$log" apt_install </dev/null; } ||
+	die "apt-get could not install ${missing[*]}"

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# What the scripts here share; sourced, not run. Whatever a test needs and the
+# machine lacks is taken out of a Debian package into the cache, which may be
+# deleted at any time.
+
+top=$(cd "${BASH_SOURCE[0]%/*}/.." && pwd)
+# shellcheck disable=SC2034 # used by those who source this
+build=$top/build
+cache=${UPCALL_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/upcall}
+
+say()	{ printf '%s\n' "$*"; }
+die()	{ printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
+have()	{ command -v "$1" >/dev/null; }
+
+# quietly LOG COMMAND...: its output is of interest only if it fails
+quietly()
+{
+	local log=$1; shift
+
+	"$@" >"$log" 2>&1 || { tail -n 40 "$log" >&2; return 1; }
+}
+
+# Kernel headers to test with: KDIR, or the newest Debian ones. The running
+# kernel is not the first choice, because it need not be one that QEMU can boot.
+test_headers()
+{
+	local dir
+
+	[ -z "${KDIR:-}" ] || { say "$KDIR"; return; }
+	dir=$(find /usr/src -maxdepth 1 -name 'linux-headers-[0-9]*-amd64' 2>/dev/null |
+		grep -v -e -cloud- -e -rt- | sort -V | tail -n 1)
+	[ -n "$dir" ] || dir=/lib/modules/$(uname -r)/build
+	[ -e "$dir/Makefile" ] || die "no kernel headers found; 'make deps' installs linux-headers-amd64"
+	say "$dir"
+}
+
+release_of()	{ sed -n 's/^#define UTS_RELEASE "\(.*\)"$/\1/p' "$1/include/generated/utsrelease.h"; }
+version_of()	{ dpkg-query -W -f '${Version}' "$1" 2>/dev/null; }
+
+# fetch DIR COMMAND... PACKAGE: makes the cache's folder DIR by running COMMAND
+# there with the downloaded .deb as its last argument; whole or not at all.
+fetch()
+{
+	local dir=$cache/$1 new package=${*: -1}
+	local -a unpack=("${@:2:$#-2}")
+
+	[ -e "$dir" ] && return
+	have apt-get || die "need ${package%%=*}, and there is no apt-get to fetch it with"
+	say "fetching ${package%%=*} into $cache" >&2
+	mkdir -p "$cache"
+	new=$(mktemp -d "$cache/.new.XXXXXX")
+	chmod 755 "$new"
+	mkdir "$new/deb" "$new/out"
+	if ! { cd "$new/deb" &&
+	       { apt-get download "$package" || { apt-get update && apt-get download "$package"; }; } \
+			>"$new/log" 2>&1 || { tail -n 5 "$new/log" >&2; false; } &&
+	       cd "$new/out" && "${unpack[@]}" "$new"/deb/*.deb; }; then
+		rm -rf "$new"
+		return 1
+	fi
+	[ -e "$dir" ] || mv -T "$new/out" "$dir"
+	rm -rf "$new"
+}
+
+unpack_members()	# MEMBER... DEB
+{
+	dpkg-deb --fsys-tarfile "${*: -1}" | tar -x --strip-components=2 "${@:1:$#-1}"
+}
+
+# The kernel that belongs to the headers. It is not installed: that would put a
+# boot loader entry and an initramfs on a machine that only wants a test.
+kernel_image()
+{
+	local release=$1 package=linux-image-$1 version
+
+	[ -r "/boot/vmlinuz-$release" ] && { say "/boot/vmlinuz-$release"; return; }
+	version=$(version_of "linux-headers-$release") || version=
+	(fetch "$package" unpack_members "./boot/vmlinuz-$release" "$package${version:+=$version}") ||
+		die "no kernel to boot for $release: neither /boot/vmlinuz-$release nor package $package"
+	say "$cache/$package/vmlinuz-$release"
+}
+
+static_busybox()
+{
+	local b=/bin/busybox
+
+	if [ -x $b ] && ! ldd $b >/dev/null 2>&1; then
+		say $b
+		return
+	fi
+	# Not installed either: the package would replace a dynamic busybox
+	(fetch busybox-static unpack_members ./bin/busybox busybox-static) ||
+		die "no static busybox"
+	say "$cache/busybox-static/busybox"
+}
+
+source_files="
+	tools/testing/selftests/lib.mk
+	tools/testing/selftests/kselftest.h
+	tools/testing/selftests/kselftest_harness.h
+	tools/testing/selftests/run_kselftest.sh
+	tools/testing/selftests/kselftest/runner.sh
+	tools/testing/selftests/kselftest/prefix.pl
+	tools/testing/selftests/kselftest/module.sh
+	scripts/subarch.include
+	scripts/checkpatch.pl
+	scripts/spelling.txt
+	scripts/const_structs.checkpatch
+	scripts/kernel-doc"
+
+unpack_source()		# TARBALL, or a .deb that holds it
+{
+	local -a members
+	local f
+
+	for f in $source_files; do members+=("linux-source-6.1/$f"); done
+	case $1 in
+	*.deb)	dpkg-deb --fsys-tarfile "$1" | tar -xO ./usr/src/linux-source-6.1.tar.xz ;;
+	*)	cat "$1" ;;
+	esac | tar -xJ --strip-components=1 "${members[@]}"
+}
+
+# The dozen files of the kernel's source that tests and checks use
+kernel_source()
+{
+	local name dir tarball=/usr/src/linux-source-6.1.tar.xz new
+
+	# another list of files is another folder
+	name=linux-source-6.1-$(cksum <<<"$source_files" | cut -d' ' -f1)
+	dir=$cache/$name
+	if [ ! -e "$dir" ] && [ -r $tarball ]; then
+		say "unpacking kselftest and checkpatch from $tarball" >&2
+		mkdir -p "$cache"
+		new=$(mktemp -d "$cache/.new.XXXXXX")
+		chmod 755 "$new"
+		(cd "$new" && unpack_source $tarball) || { rm -rf "$new"; die "cannot unpack $tarball"; }
+		mv -T "$new" "$dir" 2>/dev/null || rm -rf "$new"
+	fi
+	(fetch "$name" unpack_source linux-source-6.1) || die "no linux-source-6.1"
+	say "$dir"
+}

@@ -1,0 +1,114 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# run.sh [PATTERN]...: 'make test'. Runs the checks, builds everything, boots
+# the module and runs the tests inside; with patterns, only the test programs
+# that match. Its last line is 'N passed, N failed, N skipped'.
+set -eu
+# shellcheck source=env.sh
+. "${0%/*}/env.sh"
+
+limit=${VM_TIMEOUT:-900}	# seconds, for each boot
+out=$build/test
+results=$out/results
+passed=0 failed=0 skipped=0
+
+count()		# PASSED FAILED SKIPPED
+{
+	passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
+}
+
+step()	{ printf '\n== %s\n' "$*"; }
+
+verdict()
+{
+	! grep -q '^SKIP' "$results" || { step "skipped"; grep '^SKIP' "$results"; }
+	! grep -q '^FAIL' "$results" || { step "failed"; grep '^FAIL' "$results"; }
+	step "results"
+	say "$passed passed, $failed failed, $skipped skipped"
+	[ $failed = 0 ] && [ $passed -gt 0 ]
+}
+
+note()	{ tee -a "$results"; }
+
+broken()	# TEXT: nothing can run
+{
+	say "FAIL  $*" | note
+	count 0 1 0
+	verdict
+	exit 1
+}
+
+run_checks()
+{
+	step "checks"
+	"$top/tests/check.sh" | note | tee "$out/check.log" || :
+	count "$(grep -c '^ok' "$out/check.log")" "$(grep -c '^FAIL' "$out/check.log")" 0
+}
+
+build_tests()
+{
+	step "build"
+	ksft=$(kernel_source)/tools/testing/selftests || broken "no kselftest"
+	mkdir -p "$out/bin"
+	"$top/tests/module.sh" vm || broken "the module does not build"
+	[ ! -e "$top/user/Makefile" ] ||
+		quietly "$out/log" flock "$build/.user" make -C "$top/user" || broken "user/ does not build"
+	rm -rf "$out/kselftest"
+	make -s -C "$top/tests/selftests" KSFT="$ksft" OUTPUT="$out/bin" COLLECTION=upcall \
+		INSTALL_PATH="$out/kselftest/upcall" install || broken "the tests do not build"
+	cp -r "$ksft/run_kselftest.sh" "$ksft/kselftest" "$out/kselftest/"
+	make -s -C "$top/tests/selftests" KSFT="$ksft" OUTPUT="$out/bin" COLLECTION=upcall \
+		emit_tests | sort >"$out/all"
+}
+
+matching()	# PATTERN...: those of the list on standard input
+{
+	local test pattern
+
+	while read -r test; do
+		[ $# -gt 0 ] || say "$test"
+		for pattern; do
+			# shellcheck disable=SC2053 # it is a pattern
+			[[ ${test#*:} != $pattern ]] || { say "$test"; break; }
+		done
+	done
+}
+
+boot()		# NAME LIST RUNNER-OPTION...
+{
+	local name=$1 list=$2 status; shift 2
+
+	[ -s "$list" ] || return 0
+	step "$name: $(wc -l <"$list") programs"
+	rm -f "$out/counts"
+	set +e
+	"$top/tests/vm/run" "$@" --timeout "$limit" --out "$out/$name" --job "$top/tests/vm/selftests.job" \
+		"$out/kselftest:/kselftest" "$list:/kselftest/kselftest-list.txt" |
+		tee "$out/$name.log" | "$top/tests/ktap.sh" "$out/counts" | note
+	status=${PIPESTATUS[0]}
+	set -e
+	# shellcheck disable=SC2046 # three words
+	count $(cat "$out/counts")
+	# The machine's verdict is a result of its own
+	if [ "$status" = 0 ]; then
+		count 1 0 0
+	else
+		say "FAIL  $name: $(sed -n 's/^vm: FAIL: \(.*[^:]\):*$/\1/p' "$out/$name.log" | head -n 1) (in $out/$name.log)" | note
+		count 0 1 0
+	fi
+}
+
+mkdir -p "$out"
+exec 9>"$out/.lock"
+flock -n 9 || { say "waiting for another run to end"; flock 9; }
+: >"$results"
+[ $# -gt 0 ] || run_checks
+build_tests
+matching "$@" <"$out/all" >"$out/list"
+[ -s "$out/list" ] || broken "no test is called $*"
+grep -v ':hook_' "$out/list" >"$out/list.plain" || :
+grep ':hook_' "$out/list" >"$out/list.hook" || :
+boot module "$out/list.plain"
+# Here freed memory is poisoned, too, and checked when it is used again
+boot test-module "$out/list.hook" --test-module --append slub_debug=FZPU
+verdict

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * For tests of the library: an owner on a thread, or several, and a caller, both in this process.
+ */
+#ifndef LIB_TEST_H
+#define LIB_TEST_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <upcall.h>
+
+#define SOON	upcall_deadline_in(20000)	/* longer than any machine takes; no test waits for it */
+
+/* Waits until COND holds; false: it does not within the time that tests give. */
+#define eventually(cond) ({						\
+	uint64_t _until = SOON;						\
+	while (!(cond) && upcall_deadline_in(0) < _until)		\
+		usleep(1000);						\
+	(cond);								\
+})
+
+struct owner {
+	struct upcall_peer *peer;
+	pthread_t thread;
+	unsigned int threads;
+	int ret;		/* of upcall_run(), once joined */
+};
+
+static void *owner_main(void *arg)
+{
+	struct owner *owner = arg;
+
+	owner->ret = upcall_run(owner->peer, owner->threads);
+	return NULL;
+}
+
+static inline int owner_start(struct owner *owner, unsigned int threads)
+{
+	owner->threads = threads;
+	owner->ret = 1;
+	return -pthread_create(&owner->thread, NULL, owner_main, owner);
+}
+
+static inline int owner_join(struct owner *owner)
+{
+	pthread_join(owner->thread, NULL);
+	return owner->ret;
+}
+
+/* One call on a thread of its own. */
+struct caller {
+	struct upcall_call *call;
+	uint64_t handle;
+	const void *arg;
+	size_t len;
+	uint64_t deadline;
+	pthread_t thread;
+	int ret;
+};
+
+static void *caller_main(void *arg)
+{
+	struct caller *caller = arg;
+
+	caller->ret = upcall_call_invoke(caller->call, caller->handle, 0, caller->arg,
+					 caller->len, caller->deadline);
+	return NULL;
+}
+
+static inline int caller_start(struct caller *caller, struct upcall_peer *peer, uint64_t handle)
+{
+	caller->handle = handle;
+	if (!caller->deadline)
+		caller->deadline = SOON;
+	if (!caller->call && upcall_call_new(peer, &caller->call) < 0)
+		return -ENOMEM;
+	return -pthread_create(&caller->thread, NULL, caller_main, caller);
+}
+
+static inline int caller_join(struct caller *caller)
+{
+	pthread_join(caller->thread, NULL);
+	return caller->ret;
+}
+
+#endif /* LIB_TEST_H */

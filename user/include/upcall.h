@@ -1,0 +1,771 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * libupcall - callbacks across processes, by handle.
+ *
+ * Two shapes over the same calls, which can be mixed on one peer:
+ *
+ *   pull   upcall_register(), upcall_fd(), upcall_next(), upcall_reply(), upcall_refuse():
+ *          no threads, no callbacks, no structs; what a binding in any language wants
+ *   push   upcall_callback_new() with a C function, then upcall_dispatch() or
+ *          upcall_run() with worker threads, ended by upcall_stop()
+ *
+ * Callers use a call object, upcall_call_new(), and upcall_call_invoke().
+ *
+ * Rules that hold for every function
+ *   - A function that can fail returns an int: 0 or a positive value, or -errno. errno itself
+ *     is left as it was. Every function that takes a peer also fails with
+ *     -ESHUTDOWN (the peer has ended) and -EPERM (the peer belongs to another process, as after fork()).
+ *   - Objects come from a _new() or an open, through a pointer that is written on success
+ *     only, and go by their _free(), _unref() or close; these take NULL.
+ *   - Bytes are a pointer and a length; length 0 allows NULL. The library copies what it is
+ *     given, or is done with it on return; what it hands out says until when it is valid.
+ *   - Deadlines are absolute, in nanoseconds of CLOCK_MONOTONIC; see upcall_deadline_in().
+ *   - Functions on a peer, a callback or an incoming may be called by any thread at any time
+ *     until its last reference goes. A call, options, listing or name object is used by one
+ *     thread at a time. No function is async-signal-safe, but upcall_shutdown() is.
+ *   - After fork() the child may only close or free what it inherited: this
+ *     releases nothing in the parent, runs no hook and cannot block. All else is -EPERM, but
+ *     on a peer that was not used before the fork.
+ *
+ * The ABI below this library, its limits and constants (UPCALL_STAGE_*, UPCALL_REASON_*,
+ * UPCALL_ACCESS_*, UPCALL_EVENT_*, UPCALL_LIST_*) are those of <linux/upcall.h>.
+ */
+#ifndef UPCALL_H
+#define UPCALL_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/upcall.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define UPCALL_VERSION		"0.1.0"
+
+/* A deadline that never comes; a binding writes it as the 64 bits of -1. */
+#define UPCALL_NO_DEADLINE	(~(uint64_t)0)
+/* Do not wait at all: upcall_next() and upcall_dispatch() answer -EAGAIN instead. */
+#define UPCALL_NO_WAIT		((uint64_t)0)
+
+/* What a call accepts as reply unless upcall_call_set_reply_max() says otherwise, in bytes. */
+#define UPCALL_DEFAULT_REPLY_MAX	(64U << 10)
+/* What a callback takes unless upcall_options_set_limits() says otherwise. */
+#define UPCALL_DEFAULT_MAX_ARG		(64U << 10)	/* bytes */
+#define UPCALL_DEFAULT_QUEUED_CALLS	256U
+#define UPCALL_DEFAULT_QUEUED_BYTES	(1U << 20)	/* bytes */
+
+#define UPCALL_NAME_MAX		64	/* bytes in a name, without the NUL */
+
+struct upcall_peer;	/* one open file of /dev/upcall */
+struct upcall_options;	/* how a callback is registered */
+struct upcall_callback;	/* push: an exported C function, reference counted */
+struct upcall_incoming;	/* one event as received: a call, a cancellation, a released callback */
+struct upcall_call;	/* one call at a time to somebody else's callback, and its answer */
+struct upcall_name;	/* a published name that resolves again when its owner was replaced */
+struct upcall_listing;	/* a cursor over callbacks, peers, calls or users */
+
+/**
+ * upcall_version() - The version of the library that is running, "0.1.0"
+ *
+ * Return: a constant string.
+ */
+const char *upcall_version(void);
+
+/**
+ * upcall_deadline_in() - The deadline that many milliseconds from now
+ * @ms: Milliseconds; negative: no deadline.
+ *
+ * Return: nanoseconds of CLOCK_MONOTONIC, or UPCALL_NO_DEADLINE.
+ */
+uint64_t upcall_deadline_in(int64_t ms);
+
+/* ---- Peers ---- */
+
+/**
+ * upcall_open() - Open a peer
+ * @where: Path of the device; NULL: $UPCALL_DEVICE, else /dev/upcall. "test:" and what
+ *	follows it is reserved for a test double.
+ * @peer: Set to the peer on success; ended by upcall_close().
+ *
+ * Binds nothing: the peer can still be passed to another process by its descriptor.
+ *
+ * Return: 0; -ENOENT no such device, the module is not loaded; -ENODEV, -ENXIO a node with
+ * no module behind it; -ENOTTY a file that is no peer; -EPROTO a module with another ABI;
+ * -EOPNOTSUPP "test:"; -ENOMEM; or an errno of open(2).
+ */
+int upcall_open(const char *where, struct upcall_peer **peer);
+
+/**
+ * upcall_open_fd() - Use a peer that was passed or inherited
+ * @fd: Its descriptor; on success it belongs to the peer.
+ * @peer: Set to the peer on success; ended by upcall_close().
+ *
+ * Return: 0, or as upcall_open().
+ */
+int upcall_open_fd(int fd, struct upcall_peer **peer);
+
+/**
+ * upcall_close() - End a peer
+ * @peer: May be NULL. Not to be used by the caller any more.
+ *
+ * A peer that was used by this process is shut down: its callbacks die, threads that wait in it
+ * return -ESHUTDOWN. Then the destroy hooks run of callbacks whose function is not running;
+ * the others' follow when it has returned. References to callbacks, kept incomings and call
+ * objects stay valid and must still be dropped; the last of them closes the descriptor.
+ */
+void upcall_close(struct upcall_peer *peer);
+
+/**
+ * upcall_shutdown() - End a peer although threads wait in it
+ * @peer: Stays allocated until upcall_close().
+ *
+ * Context: Any, also a signal handler.
+ * Return: 0; -ESHUTDOWN it has ended already.
+ */
+int upcall_shutdown(struct upcall_peer *peer);
+
+/**
+ * upcall_fd() - The descriptor to poll
+ * @peer: Keeps the descriptor.
+ *
+ * Readable when an event can be received. Then call upcall_next() or upcall_dispatch() with
+ * UPCALL_NO_WAIT until -EAGAIN: one system call may have brought several events.
+ *
+ * Return: the descriptor, close-on-exec if upcall_open() made it.
+ */
+int upcall_fd(const struct upcall_peer *peer);
+
+/**
+ * upcall_set_batch() - How many calls one system call may bring
+ * @peer: Any peer.
+ * @max_calls: 1 (as opened) to UPCALL_MAX_EVENTS, larger values are brought down to that; 0: leave
+ *	calls in the kernel's queue and bring only other events.
+ *
+ * Calls that wait in the library count as delivered. Use more than 1 only where one thread receives:
+ * a thread that already waits in the kernel is not woken for what another one brought along.
+ */
+void upcall_set_batch(struct upcall_peer *peer, unsigned int max_calls);
+
+/**
+ * upcall_info() - What the module is
+ * @peer: Any peer.
+ * @info: Filled, on success only.
+ * @size: sizeof(*info).
+ *
+ * Return: 0, or an errno of UPCALL_IOC_INFO.
+ */
+int upcall_info(struct upcall_peer *peer, struct upcall_info *info, size_t size);
+
+/**
+ * upcall_stat() - What a handle is, or why it is no more
+ * @peer: Any peer.
+ * @handle: Any value.
+ * @stat: Filled, on success only.
+ * @size: sizeof(*stat).
+ *
+ * Return: 0; -ESTALE never issued; -EACCES alive, and may not be called.
+ */
+int upcall_stat(struct upcall_peer *peer, uint64_t handle, struct upcall_stat *stat, size_t size);
+
+/**
+ * upcall_revoke() - Abort any callback, as an administrator
+ * @peer: Any peer.
+ * @handle: One's own, or any with CAP_SYS_ADMIN in its owner's user namespace.
+ *
+ * Return: 0; -ESTALE; -EPERM.
+ */
+int upcall_revoke(struct upcall_peer *peer, uint64_t handle);
+
+/**
+ * upcall_listing_new() - List what there is, as far as one may see it
+ * @peer: Must outlive the listing.
+ * @what: UPCALL_LIST_*.
+ * @record_size: sizeof the record type of @what.
+ * @listing: Set on success; freed by upcall_listing_free().
+ *
+ * Return: 0; -ENOMEM; -EINVAL.
+ */
+int upcall_listing_new(struct upcall_peer *peer, uint32_t what, uint32_t record_size,
+		       struct upcall_listing **listing);
+
+/**
+ * upcall_listing_next() - The next record
+ * @listing: The listing.
+ * @record: Set to a struct upcall_list_* that is valid until the next call on @listing.
+ *
+ * Return: 1; 0 at the end; or an errno of UPCALL_IOC_LIST.
+ */
+int upcall_listing_next(struct upcall_listing *listing, const void **record);
+
+/**
+ * upcall_listing_free() - Free a listing
+ * @listing: May be NULL.
+ */
+void upcall_listing_free(struct upcall_listing *listing);
+
+/* ---- Registration ---- */
+
+/**
+ * upcall_options_new() - How a callback is to be registered
+ * @options: Set on success; freed by upcall_options_free(). It may serve many registrations.
+ *
+ * As made: no label, UPCALL_ACCESS_SAME_USER, no signature, word 0, the UPCALL_DEFAULT_*
+ * limits. Where options are taken, NULL means just that.
+ *
+ * Return: 0; -ENOMEM.
+ */
+int upcall_options_new(struct upcall_options **options);
+
+/**
+ * upcall_options_free() - Free options
+ * @options: May be NULL.
+ */
+void upcall_options_free(struct upcall_options *options);
+
+/**
+ * upcall_options_set_label() - What people see in lists
+ * @options: The options.
+ * @label: At most UPCALL_MAX_LABEL bytes; copied.
+ *
+ * Return: 0; -EINVAL it is longer.
+ */
+int upcall_options_set_label(struct upcall_options *options, const char *label);
+
+/**
+ * upcall_options_set_access() - Who may call
+ * @options: The options.
+ * @access: UPCALL_ACCESS_*, checked at registration.
+ * @id: uid or gid where @access takes one, else 0.
+ */
+void upcall_options_set_access(struct upcall_options *options, uint32_t access, uint32_t id);
+
+/**
+ * upcall_options_set_signature() - Demand that callers name this signature
+ * @options: The options.
+ * @signature: Any number, for instance upcall_signature() of a text.
+ */
+void upcall_options_set_signature(struct upcall_options *options, uint64_t signature);
+
+/**
+ * upcall_options_set_word() - What is left behind for callers when the callback dies
+ * @options: The options.
+ * @word: Any number.
+ */
+void upcall_options_set_word(struct upcall_options *options, uint64_t word);
+
+/**
+ * upcall_options_set_limits() - What the callback takes; checked at registration
+ * @options: The options.
+ * @max_arg: Bytes of one argument, to UPCALL_MAX_PAYLOAD.
+ * @queued_calls: Calls that may wait, 1 to UPCALL_MAX_QUEUED_CALLS.
+ * @queued_bytes: Bytes of their arguments, @max_arg or more.
+ */
+void upcall_options_set_limits(struct upcall_options *options, uint32_t max_arg,
+			       uint32_t queued_calls, uint64_t queued_bytes);
+
+/**
+ * upcall_signature() - A signature from the text that describes an interface
+ * @text: Any string; every byte counts.
+ *
+ * Return: its 64-bit FNV-1a hash, but 1 instead of 0.
+ */
+uint64_t upcall_signature(const char *text);
+
+/**
+ * upcall_register() - Pull: register a callback
+ * @peer: Its owner.
+ * @options: May be NULL.
+ * @cookie: The caller's own word; upcall_incoming_cookie() gives it back with every event.
+ * @handle: Set on success.
+ *
+ * Return: 0; -EINVAL; -EDQUOT; -ENOSPC; -ENOMEM.
+ */
+int upcall_register(struct upcall_peer *peer, const struct upcall_options *options,
+		    uint64_t cookie, uint64_t *handle);
+
+/**
+ * upcall_rebind() - Pull: another cookie for a callback
+ * @peer: Its owner.
+ * @handle: From upcall_register().
+ * @cookie: Every delivery that begins after this returned carries it.
+ *
+ * Return: 0; -ESTALE.
+ */
+int upcall_rebind(struct upcall_peer *peer, uint64_t handle, uint64_t cookie);
+
+/**
+ * upcall_release() - Pull: retire a callback
+ * @peer: Its owner.
+ * @handle: From upcall_register().
+ * @flags: 0, delivered calls finish; or UPCALL_RELEASE_ABORT, they fail now.
+ *
+ * What the cookie stands for may go only when UPCALL_EVENT_RELEASED came for it.
+ *
+ * Return: 0; -ESTALE; -EINVAL any other flag.
+ */
+int upcall_release(struct upcall_peer *peer, uint64_t handle, uint32_t flags);
+
+/* ---- Receiving ---- */
+
+/**
+ * upcall_next() - Receive one event
+ * @peer: Several threads may receive on it; each event goes to one of them.
+ * @deadline: For the wait; UPCALL_NO_WAIT, UPCALL_NO_DEADLINE.
+ * @incoming: Set to the event on success; freed by upcall_incoming_free().
+ *
+ * Return: UPCALL_EVENT_CALL, UPCALL_EVENT_CANCEL or UPCALL_EVENT_RELEASED (skip others);
+ * -EAGAIN with UPCALL_NO_WAIT; -ETIMEDOUT; -EINTR; -ENOMEM.
+ */
+int upcall_next(struct upcall_peer *peer, uint64_t deadline, struct upcall_incoming **incoming);
+
+/**
+ * upcall_reply() - Answer a call that ran
+ * @incoming: A call that has not been answered, of any thread.
+ * @status: 0; positive, the application's own failure; UPCALL_STATUS_RAISED (-1) with text.
+ * @data: The reply. Ignored, as is @status, if the call is one-way.
+ * @len: Bytes of it, to upcall_incoming_reply_max().
+ *
+ * Return: 0; 1 nobody wants the answer any more; -EALREADY it has been answered; -EINVAL no
+ * call. Still to be answered: -EMSGSIZE too long for the caller; -ENOMEM; -EFAULT.
+ */
+int upcall_reply(struct upcall_incoming *incoming, int32_t status, const void *data, size_t len);
+
+/**
+ * upcall_refuse() - Answer a call that did not and will not run
+ * @incoming: A call that has not been answered, of any thread.
+ * @err: An errno, 1 to 4095, for the caller, beside UPCALL_STAGE_NOT_DELIVERED; either sign.
+ *
+ * Return: 0; 1 nobody wants the answer any more; -EALREADY; -EINVAL.
+ */
+int upcall_refuse(struct upcall_incoming *incoming, int err);
+
+/**
+ * upcall_reply_next() - Answer a call and receive the next event, in one system call
+ * @incoming: As for upcall_reply(); freed if @answered says so.
+ * @status: As for upcall_reply().
+ * @data: As for upcall_reply().
+ * @len: As for upcall_reply().
+ * @deadline: As for upcall_next().
+ * @next: Set to the next event on success.
+ * @answered: Set to 1: the answer was given, or nobody wanted it, and @incoming is freed.
+ *	Set to 0: the return value is the error of upcall_reply(), and nothing was received.
+ *
+ * Return: as upcall_next(), or an error of upcall_reply().
+ */
+int upcall_reply_next(struct upcall_incoming *incoming, int32_t status, const void *data,
+		      size_t len, uint64_t deadline, struct upcall_incoming **next, int *answered);
+
+/**
+ * upcall_incoming_free() - Be done with an event
+ * @incoming: From upcall_next() or upcall_incoming_keep(); may be NULL.
+ *
+ * A call that was not answered is answered now, with UPCALL_STATUS_RAISED and a text.
+ */
+void upcall_incoming_free(struct upcall_incoming *incoming);
+
+/**
+ * upcall_incoming_keep() - Push: answer later, from any thread
+ * @incoming: As given to the function, before that returns.
+ *
+ * From now on it is the application's: upcall_reply() or upcall_refuse(), then
+ * upcall_incoming_free(). Its bytes stay valid until then.
+ */
+void upcall_incoming_keep(struct upcall_incoming *incoming);
+
+/* UPCALL_EVENT_*. */
+uint32_t upcall_incoming_type(const struct upcall_incoming *incoming);
+/* Of the callback. */
+uint64_t upcall_incoming_handle(const struct upcall_incoming *incoming);
+/* As registered or rebound; of a callback by upcall_callback_new(), the library's. */
+uint64_t upcall_incoming_cookie(const struct upcall_incoming *incoming);
+/* CALL and CANCEL: of the call, equal in both; else 0. */
+uint64_t upcall_incoming_id(const struct upcall_incoming *incoming);
+
+/*
+ * Of a CALL; of other types 0 or NULL. Who calls is the kernel's word; (uint32_t)-1 is
+ * an id that this process's namespaces do not show.
+ */
+
+/* Which of the callback's operations. */
+uint32_t upcall_incoming_op(const struct upcall_incoming *incoming);
+/* The argument, aligned to 8 bytes. Valid until the incoming is freed; not NULL if it is a CALL. */
+const void *upcall_incoming_data(const struct upcall_incoming *incoming);
+/* Bytes of the argument. */
+size_t upcall_incoming_len(const struct upcall_incoming *incoming);
+/* The caller's process. */
+uint32_t upcall_incoming_pid(const struct upcall_incoming *incoming);
+/* The calling thread. */
+uint32_t upcall_incoming_tid(const struct upcall_incoming *incoming);
+/* The caller's effective user. */
+uint32_t upcall_incoming_uid(const struct upcall_incoming *incoming);
+/* The caller's effective group. */
+uint32_t upcall_incoming_gid(const struct upcall_incoming *incoming);
+/* Of the caller's process: field 22 of /proc/PID/stat. With the pid it names it for good. */
+uint64_t upcall_incoming_start_time(const struct upcall_incoming *incoming);
+/* UPCALL_NO_DEADLINE if there is none. Pass it on to calls made on behalf of this one. */
+uint64_t upcall_incoming_deadline(const struct upcall_incoming *incoming);
+/* 1: a notification; its answer carries nothing. */
+int upcall_incoming_oneway(const struct upcall_incoming *incoming);
+/* Each caller's own calls to one callback have increasing numbers, in the order it made them. */
+uint64_t upcall_incoming_seq(const struct upcall_incoming *incoming);
+/* Bytes that the caller accepts. */
+uint32_t upcall_incoming_reply_max(const struct upcall_incoming *incoming);
+/* UPCALL_CALL_*. */
+uint32_t upcall_incoming_flags(const struct upcall_incoming *incoming);
+
+/**
+ * upcall_incoming_cancelled() - Does nobody want the answer any more?
+ * @incoming: A call; or a CANCEL.
+ *
+ * Known as soon as any thread has received the CANCEL event. The answer is still owed.
+ *
+ * Return: 0; or why, a positive errno: ECANCELED, ETIMEDOUT.
+ */
+int upcall_incoming_cancelled(const struct upcall_incoming *incoming);
+
+/* ---- Push ---- */
+
+/**
+ * typedef upcall_fn - A function that others can call
+ * @incoming: The call, the library's own: valid until the function returns, unless kept by
+ *	upcall_incoming_keep().
+ * @user: As given to upcall_callback_new().
+ *
+ * It answers with upcall_reply() or upcall_refuse(), or keeps the call. If it
+ * did neither, the library replies without bytes.
+ *
+ * Return: the status of that reply; ignored if the call was answered or kept.
+ */
+typedef int (*upcall_fn)(struct upcall_incoming *incoming, void *user);
+
+/**
+ * upcall_callback_new() - Export a function
+ * @peer: Its owner.
+ * @options: May be NULL.
+ * @fn: Run by upcall_dispatch() and upcall_run(), by several threads at once if there are several.
+ * @user: For @fn and @destroy; not touched by the library.
+ * @destroy: May be NULL. Run exactly once if this function succeeded, with no lock held, when
+ *	@fn will not run any more and no kept call is left: from a dispatch when RELEASED came,
+ *	from upcall_incoming_free(), or from upcall_close(). Until then @user must live.
+ * @callback: Set on success, with one reference.
+ *
+ * Return: 0, or as upcall_register().
+ */
+int upcall_callback_new(struct upcall_peer *peer, const struct upcall_options *options,
+			upcall_fn fn, void *user, void (*destroy)(void *user),
+			struct upcall_callback **callback);
+
+/**
+ * upcall_callback_ref() - Take a reference
+ * @callback: With a reference that is held meanwhile.
+ *
+ * Return: @callback.
+ */
+struct upcall_callback *upcall_callback_ref(struct upcall_callback *callback);
+
+/**
+ * upcall_callback_unref() - Drop a reference; the last one releases the handle
+ * @callback: May be NULL.
+ *
+ * Delivered calls finish. @user lives until the destroy hook has run.
+ */
+void upcall_callback_unref(struct upcall_callback *callback);
+
+/**
+ * upcall_callback_release() - Retire the handle although references are held
+ * @callback: The references stay.
+ * @flags: 0 or UPCALL_RELEASE_ABORT.
+ *
+ * Return: 0; -ESTALE it is retired already; -EINVAL any other flag.
+ */
+int upcall_callback_release(struct upcall_callback *callback, uint32_t flags);
+
+/**
+ * upcall_callback_handle() - The number that callers need
+ * @callback: With a reference.
+ *
+ * Return: 1 to UPCALL_MAX_HANDLE.
+ */
+uint64_t upcall_callback_handle(const struct upcall_callback *callback);
+
+/**
+ * upcall_dispatch() - Receive one event and do what it asks for
+ * @peer: A call to a callback that was registered by upcall_register() is refused with ENOSYS.
+ * @deadline: For the wait, not for the function that runs.
+ *
+ * Return: 1 an event was handled; -EAGAIN with UPCALL_NO_WAIT; -ETIMEDOUT; -EINTR; -ENOMEM.
+ */
+int upcall_dispatch(struct upcall_peer *peer, uint64_t deadline);
+
+/**
+ * upcall_run() - Dispatch until upcall_stop() has drained the peer, or it ended
+ * @peer: The peer.
+ * @threads: How many in all: the caller, and @threads - 1 new ones with all signals
+ *	blocked, joined before the return. 0 counts as 1.
+ *
+ * Signals are passed over: to stop on one, block it in all threads and upcall_stop() from one that
+ * waits for it by sigwait(3) or signalfd(2).
+ *
+ * Return: 0 when stopped or shut down; -EAGAIN or -ENOMEM a thread could not be made (the
+ * peer is shut down); or what upcall_dispatch() failed with.
+ */
+int upcall_run(struct upcall_peer *peer, unsigned int threads);
+
+/**
+ * upcall_stop() - Finish what was delivered, take nothing more, end the peer
+ * @peer: The peer.
+ *
+ * Releases every callback of upcall_callback_new(); new ones are -ESHUTDOWN from now on. When
+ * the last has come to its end, the peer is shut down and upcall_run() returns. Does not wait,
+ * and may be called by a callback's function. upcall_shutdown() gives up on calls that do not
+ * finish.
+ *
+ * Return: 0, also if it was stopped before.
+ */
+int upcall_stop(struct upcall_peer *peer);
+
+/* ---- Calling ---- */
+
+/**
+ * upcall_call_new() - A call object: parameters, room for the answer, and how it went
+ * @peer: Who calls. Kept alive by the object.
+ * @call: Set on success; freed by upcall_call_free(). It may make any number of calls, one
+ *	after the other.
+ *
+ * Return: 0; -ENOMEM.
+ */
+int upcall_call_new(struct upcall_peer *peer, struct upcall_call **call);
+
+/**
+ * upcall_call_free() - Free a call object
+ * @call: May be NULL. A call that is still under way is cancelled.
+ */
+void upcall_call_free(struct upcall_call *call);
+
+/* As all these parameters: stays until set again. Any number; compared with the callback's. */
+void upcall_call_set_signature(struct upcall_call *call, uint64_t signature);
+/* Names none, as made. */
+void upcall_call_clear_signature(struct upcall_call *call);
+/* Bytes, to UPCALL_MAX_PAYLOAD; they count against the caller's quota while a call is under way. */
+void upcall_call_set_reply_max(struct upcall_call *call, uint32_t bytes);
+/* 1: a signal handler ends the wait with -EINTR; 0, as made: the library waits again. */
+void upcall_call_set_interruptible(struct upcall_call *call, int on);
+
+/**
+ * upcall_call_invoke() - Call and wait for the answer
+ * @call: A call of this object that is still under way is cancelled first.
+ * @handle: Whom; any value is safe.
+ * @op: Which of its operations, as the two sides agreed.
+ * @arg: The argument; not needed any more on return, with any result.
+ * @len: Bytes of it, to UPCALL_MAX_PAYLOAD.
+ * @deadline: Or UPCALL_NO_DEADLINE. The owner gets to know it.
+ *
+ * A reply longer than the room there is is fetched again with more.
+ *
+ * Return: the bytes of the reply, 0 and up: the callback ran, see upcall_call_status(). Or the
+ * errors of UPCALL_IOC_INVOKE: upcall_call_stage() says whether it may have run, upcall_strerror()
+ * what it means. With -EINTR and upcall_call_pending(), upcall_call_wait() waits again.
+ */
+int upcall_call_invoke(struct upcall_call *call, uint64_t handle, uint32_t op,
+		       const void *arg, size_t len, uint64_t deadline);
+
+/**
+ * upcall_call_notify() - Call and do not wait: there will be no answer
+ * @call: As for upcall_call_invoke().
+ * @handle: Whom.
+ * @op: Which of its operations.
+ * @arg: The argument; not needed any more on return.
+ * @len: Bytes of it.
+ * @deadline: When it need not run any more, for the owner to know; or UPCALL_NO_DEADLINE.
+ *
+ * Return: 0 it is queued; or the errors of UPCALL_IOC_INVOKE.
+ */
+int upcall_call_notify(struct upcall_call *call, uint64_t handle, uint32_t op,
+		       const void *arg, size_t len, uint64_t deadline);
+
+/**
+ * upcall_call_wait() - Wait again for a call whose wait was interrupted
+ * @call: With upcall_call_pending().
+ * @deadline: A new one, or UPCALL_NO_DEADLINE.
+ *
+ * Return: as upcall_call_invoke(); -ENOENT nothing is under way.
+ */
+int upcall_call_wait(struct upcall_call *call, uint64_t deadline);
+
+/**
+ * upcall_call_cancel() - Give up a call whose wait was interrupted
+ * @call: With upcall_call_pending().
+ *
+ * Return: 0; -ENOENT nothing is under way.
+ */
+int upcall_call_cancel(struct upcall_call *call);
+
+/* 1: a call is under way that nobody waits for. */
+int upcall_call_pending(const struct upcall_call *call);
+
+/* How the last call went: UPCALL_STAGE_*, also after an error; UNKNOWN before the first. */
+uint32_t upcall_call_stage(const struct upcall_call *call);
+/* Of the reply: 0, or the application's own failure (positive), or a library's (negative). */
+int32_t upcall_call_status(const struct upcall_call *call);
+/* The bytes of the reply, never NULL; valid until the next use of the object. */
+const void *upcall_call_reply(const struct upcall_call *call);
+/* How many there are. */
+size_t upcall_call_reply_len(const struct upcall_call *call);
+/* With -EMSGSIZE and NOT_DELIVERED: bytes that the callback takes. */
+uint32_t upcall_call_needed(const struct upcall_call *call);
+/* With -ESTALE and -EOWNERDEAD: UPCALL_REASON_*. */
+uint32_t upcall_call_reason(const struct upcall_call *call);
+/* With UPCALL_REASON_EXITED: as wait(2) reports it. */
+uint32_t upcall_call_exit_status(const struct upcall_call *call);
+/* With -ESTALE: what the owner left behind. */
+uint64_t upcall_call_word(const struct upcall_call *call);
+/* As upcall_incoming_seq(); 0: it was not queued. */
+uint64_t upcall_call_seq(const struct upcall_call *call);
+/* Nanoseconds from queued to delivered. */
+uint64_t upcall_call_queued_ns(const struct upcall_call *call);
+/* Nanoseconds from delivered to the answer. */
+uint64_t upcall_call_run_ns(const struct upcall_call *call);
+/* Nanoseconds from queued to the answer. */
+uint64_t upcall_call_total_ns(const struct upcall_call *call);
+
+/* ---- Names ---- */
+
+/**
+ * upcall_publish() - Let others find a callback by name
+ * @peer: Its owner.
+ * @name: 1 to UPCALL_NAME_MAX of A-Z a-z 0-9 . _ - and no dot in front.
+ * @handle: Of @peer, alive.
+ *
+ * Writes a file of that name into $XDG_RUNTIME_DIR/upcall, or /run/upcall for uid 0 or where
+ * XDG_RUNTIME_DIR is not set; replaces one that is there. Its mode is 0644: who finds the
+ * number may call only as access says.
+ *
+ * Return: 0; -EINVAL no name; -ESTALE; -EPERM not this peer's; or an errno of the file system.
+ */
+int upcall_publish(struct upcall_peer *peer, const char *name, uint64_t handle);
+
+/**
+ * upcall_withdraw() - Take a name back
+ * @peer: Any peer, also an ended one.
+ * @name: As published.
+ * @handle: The name is left alone unless it still stands for this one.
+ *
+ * Return: 0; -ENOENT no such name; -ESTALE it stands for another callback by now.
+ */
+int upcall_withdraw(struct upcall_peer *peer, const char *name, uint64_t handle);
+
+/**
+ * upcall_lookup() - Find a callback by name
+ * @peer: Any peer.
+ * @name: Looked for in $XDG_RUNTIME_DIR/upcall, then in /run/upcall.
+ * @handle: Set on success. It may be dead; calling it tells.
+ *
+ * Return: 0; -EINVAL no name; -ENOENT no such name; -ESTALE it was published before the
+ * module was loaded; -EPROTO not a file of this library; or an errno of the file system.
+ */
+int upcall_lookup(struct upcall_peer *peer, const char *name, uint64_t *handle);
+
+/**
+ * upcall_name_new() - A name that resolves again when its owner was replaced
+ * @peer: Who calls. Kept alive by the object.
+ * @name: Copied. It need not be published yet.
+ * @object: Set on success; freed by upcall_name_free().
+ *
+ * Return: 0; -EINVAL no name; -ENOMEM.
+ */
+int upcall_name_new(struct upcall_peer *peer, const char *name, struct upcall_name **object);
+
+/**
+ * upcall_name_free() - Free a name object; what is published stays
+ * @object: May be NULL.
+ */
+void upcall_name_free(struct upcall_name *object);
+
+/**
+ * upcall_name_require_uid() - Only accept callbacks that belong to this user
+ * @object: The name.
+ * @uid: In the caller's user namespace. The file and the kernel's word on the owner must agree with it.
+ */
+void upcall_name_require_uid(struct upcall_name *object, uint32_t uid);
+
+/**
+ * upcall_name_set_patience() - How long upcall_name_invoke() waits for somebody to take the name
+ * @object: The name.
+ * @ms: Milliseconds from its start; 0: not at all; negative, as made: until its deadline.
+ */
+void upcall_name_set_patience(struct upcall_name *object, int64_t ms);
+
+/**
+ * upcall_name_resolve() - The handle behind a name, now
+ * @object: The name; remembers the handle.
+ * @handle: Set on success.
+ *
+ * Return: as upcall_lookup(); -EACCES the owner is not the one that is required.
+ */
+int upcall_name_resolve(struct upcall_name *object, uint64_t *handle);
+
+/**
+ * upcall_name_invoke() - Call whoever has the name
+ * @object: The name, of @call's peer.
+ * @call: As for upcall_call_invoke(); the answer is found there.
+ * @op: Which operation.
+ * @arg: The argument.
+ * @len: Bytes of it.
+ * @deadline: As for upcall_call_invoke(). Until then, and as long as upcall_name_set_patience()
+ *	says, a name that is not there, or whose owner died before it took the call, is resolved again.
+ *
+ * Never calls twice what may have run. Where the name was not found in time, the stage is NOT_DELIVERED.
+ *
+ * Return: as upcall_call_invoke(), or the last error of upcall_name_resolve().
+ */
+int upcall_name_invoke(struct upcall_name *object, struct upcall_call *call, uint32_t op,
+		       const void *arg, size_t len, uint64_t deadline);
+
+/* ---- Words ---- */
+
+/**
+ * upcall_may_retry() - May the same call be made again, and could it then succeed?
+ * @err: What a call returned; either sign.
+ * @stage: upcall_call_stage().
+ *
+ * Return: 1 nothing ran, and the cause may pass; 0 it may have run, or would fail again
+ * (as with -ESTALE: find the owner's new handle first).
+ */
+int upcall_may_retry(int err, uint32_t stage);
+
+/* What an errno means here; either sign. As all of these: a constant string, for any number. */
+const char *upcall_strerror(int err);
+/* "ESTALE"; "0"; "E?" for what is no errno. */
+const char *upcall_errname(int err);
+/* For instance "not-delivered". */
+const char *upcall_stage_name(uint32_t stage);
+/* For instance "did not run and will not: a retry is safe". */
+const char *upcall_stage_text(uint32_t stage);
+/* For instance "exited". */
+const char *upcall_reason_name(uint32_t reason);
+/* For instance "the owner exited or was killed". */
+const char *upcall_reason_text(uint32_t reason);
+/* "same-user", "uid", "gid", "anyone", "stub-only". */
+const char *upcall_access_name(uint32_t access);
+/* "live", "closing", "dead". */
+const char *upcall_state_name(uint32_t state);
+/* "call", "result", "cancel", "released", "unreferenced". */
+const char *upcall_event_name(uint32_t type);
+
+/**
+ * upcall_death_text() - Why a callback ended, with how its owner left
+ * @reason: UPCALL_REASON_*.
+ * @exit_status: Beside UPCALL_REASON_EXITED: as wait(2) reports it.
+ * @text: Filled, always with a NUL.
+ * @room: Bytes at @text, 1 or more.
+ *
+ * Return: @text, for instance "the owner was killed by signal 9".
+ */
+const char *upcall_death_text(uint32_t reason, uint32_t exit_status, char *text, size_t room);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* UPCALL_H */

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later OR MIT */
+/*
+ * What the files of libupcall share.
+ *
+ * Locking: upcall_peer.lock is the only lock. No hook and no function of the
+ * application runs under it; REGISTER and RELEASE do, they never sleep for long.
+ *
+ * Lifetimes:
+ *	peer		refs: its opener; each callback, incoming, call, name; each
+ *			thread inside. The last one closes the descriptor.
+ *	callback	memory: as long as it has users or pins
+ *	  users		the application's references; the last one sends RELEASE
+ *	  pins		the slot, until RELEASED was read; each incoming of it. The last
+ *			one runs the destroy hook.
+ *	incoming	one owner: the ready queue's batch (as bytes), then the thread that took
+ *			it. Pins its callback, refers to its peer and its batch.
+ *	batch		refs: the ready queue, each incoming out of it
+ *
+ * After fork() the child takes no lock and follows no list: either may be half done.
+ */
+#ifndef UPCALL_INTERNAL_H
+#define UPCALL_INTERNAL_H
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <upcall.h>
+
+#define UPCALL_CALL_BUCKETS	256	/* power of two */
+#define UPCALL_EARLY_CANCELS	64	/* remembered for a call that another thread is still unpacking */
+
+/**
+ * struct upcall_transport - What stands behind a peer: the module, later a test double
+ * @control: One command of the ABI, UPCALL_IOC_*, with its struct. 0 or -errno.
+ * @fd: What to poll.
+ * @close: Ends and frees it.
+ */
+struct upcall_transport {
+	int (*control)(struct upcall_transport *transport, unsigned long request, void *arg);
+	int (*fd)(const struct upcall_transport *transport);
+	void (*close)(struct upcall_transport *transport);
+};
+
+/**
+ * struct upcall_batch - What one EXCHANGE brought
+ * @next: The next one in the ready queue. Protected by the peer's lock.
+ * @refs: See above.
+ * @room: Bytes at @data.
+ * @used: Bytes of events there.
+ * @taken: Bytes of events that were taken out. Protected by the peer's lock.
+ * @data: The events.
+ */
+struct upcall_batch {
+	struct upcall_batch *next;
+	atomic_uint refs;
+	uint32_t room;
+	uint32_t used;
+	uint32_t taken;
+	_Alignas(8) unsigned char data[];
+};
+
+/**
+ * struct upcall_slot - Where a cookie leads
+ * @callback: NULL: free.
+ * @next_free: While it is free: the next such slot.
+ */
+struct upcall_slot {
+	struct upcall_callback *callback;
+	size_t next_free;
+};
+
+/**
+ * struct upcall_peer - One open file of the device
+ * @refs: See above.
+ * @transport: Set at birth.
+ * @fork_count: upcall_fork_count() when it was bound, else at birth: differs in a child.
+ * @bound: A command other than INFO was sent: the peer is this process's.
+ * @max_calls: For one EXCHANGE.
+ * @event_room: Bytes for one EXCHANGE.
+ * @lock: Protects all that follows.
+ * @stopping: upcall_stop() was called.
+ * @ready: Batches with events nobody has taken, oldest first.
+ * @ready_tail: Where the next one goes.
+ * @calls: Incoming calls without their answer, by id.
+ * @early: Ids of cancelled calls that were not in @calls; a ring.
+ * @early_error: Why, each.
+ * @early_next: Where in the ring the next one goes.
+ * @slots: Callbacks by cookie.
+ * @slot_count: Size of @slots.
+ * @slot_free: The first free one, or @slot_count.
+ * @live: How many of @slots are taken.
+ */
+struct upcall_peer {
+	atomic_uint refs;
+	struct upcall_transport *transport;
+	atomic_uint fork_count;
+	atomic_bool bound;
+	atomic_uint max_calls;
+	atomic_uint event_room;
+	pthread_mutex_t lock;
+	bool stopping;
+	struct upcall_batch *ready;
+	struct upcall_batch **ready_tail;
+	struct upcall_incoming *calls[UPCALL_CALL_BUCKETS];
+	uint64_t early[UPCALL_EARLY_CANCELS];
+	uint32_t early_error[UPCALL_EARLY_CANCELS];
+	unsigned int early_next;
+	struct upcall_slot *slots;
+	size_t slot_count;
+	size_t slot_free;
+	size_t live;
+};
+
+/**
+ * struct upcall_callback - An exported function
+ * @peer: Referenced.
+ * @handle: Set at birth.
+ * @slot: Its index in the peer's slots, and its cookie.
+ * @fn: The function.
+ * @user: Its data; valid until @destroy ran.
+ * @destroy: May be NULL.
+ * @users: See above. Protected by the peer's lock, like all that follows.
+ * @pins: See above.
+ * @released: RELEASE was sent, or cannot be any more.
+ */
+struct upcall_callback {
+	struct upcall_peer *peer;
+	uint64_t handle;
+	size_t slot;
+	upcall_fn fn;
+	void *user;
+	void (*destroy)(void *user);
+	unsigned int users;
+	unsigned int pins;
+	bool released;
+};
+
+/* Whether a call has had its answer. ANSWERING: a thread is at it. */
+enum upcall_answer { UPCALL_OPEN, UPCALL_ANSWERING, UPCALL_ANSWERED };
+
+/**
+ * struct upcall_incoming - One event
+ * @peer: Referenced.
+ * @batch: Referenced; @event lies in it.
+ * @event: As the kernel wrote it.
+ * @callback: Pinned; NULL if it is none of upcall_callback_new().
+ * @bucket_next: In upcall_peer.calls. Protected by the peer's lock.
+ * @cancelled: CALL: why nobody wants the answer any more, or 0.
+ * @answer: CALL: enum upcall_answer.
+ * @kept: Where the dispatching thread wants to know that the application keeps it, or NULL.
+ */
+struct upcall_incoming {
+	struct upcall_peer *peer;
+	struct upcall_batch *batch;
+	const struct upcall_event *event;
+	struct upcall_callback *callback;
+	struct upcall_incoming *bucket_next;
+	atomic_uint cancelled;
+	atomic_int answer;
+	bool *kept;
+};
+
+/**
+ * struct upcall_options - See upcall_options_new()
+ * @reg: All but the cookie.
+ */
+struct upcall_options {
+	struct upcall_register reg;
+};
+
+/* transport.c */
+int upcall_transport_open(const char *where, struct upcall_transport **transport);
+int upcall_transport_from_fd(int fd, struct upcall_transport **transport);
+
+/* peer.c */
+unsigned int upcall_fork_count(void);
+bool upcall_peer_forked(const struct upcall_peer *peer);
+struct upcall_peer *upcall_peer_get(struct upcall_peer *peer);
+void upcall_peer_put(struct upcall_peer *peer);
+int upcall_peer_control(struct upcall_peer *peer, unsigned long request, void *arg);
+int upcall_peer_command(struct upcall_peer *peer, struct upcall_command *command);
+
+/* register.c */
+void upcall_options_fill(const struct upcall_options *options, struct upcall_register *reg);
+
+/* receive.c */
+int upcall_receive(struct upcall_peer *peer, struct upcall_command *command, uint64_t deadline,
+		   struct upcall_incoming **incoming);
+int upcall_receive_aside(struct upcall_peer *peer, struct upcall_incoming **incoming);
+void upcall_receive_drop_ready(struct upcall_peer *peer);
+void upcall_batch_put(struct upcall_batch *batch);
+
+/* incoming.c */
+int upcall_incoming_new_locked(struct upcall_peer *peer, struct upcall_batch *batch,
+			       const struct upcall_event *event,
+			       struct upcall_incoming **incoming);
+void upcall_incoming_cancel_locked(struct upcall_peer *peer,
+				   const struct upcall_event_cancel *cancel);
+bool upcall_incoming_answer_begin(struct upcall_incoming *incoming);
+int upcall_incoming_answer_end(struct upcall_incoming *incoming, int err);
+void upcall_incoming_reply_command(const struct upcall_incoming *incoming, int32_t status,
+				   const void *data, size_t len, struct upcall_command *command);
+
+/* callback.c */
+struct upcall_callback *upcall_callback_find_locked(struct upcall_peer *peer,
+						    const struct upcall_event *event);
+void upcall_callback_remove_locked(struct upcall_callback *callback);
+void upcall_callback_unpin(struct upcall_callback *callback);
+void upcall_callback_end_all(struct upcall_peer *peer);
+void upcall_callback_shutdown_if_drained(struct upcall_peer *peer);
+
+/* call.c */
+void upcall_call_reset(struct upcall_call *call);
+int upcall_call_fail_early(struct upcall_call *call, int err);
+
+/* name_file.c */
+/**
+ * struct upcall_name_record - What a published name says
+ * @handle: The callback.
+ * @instance: Of the load of the module that issued it.
+ * @signature: 0: none.
+ * @uid: Effective, of the publisher.
+ * @pid: Of the publisher.
+ * @label: NUL-terminated; for people.
+ * @file_uid: Who owns the file; not part of its text.
+ */
+struct upcall_name_record {
+	uint64_t handle;
+	uint64_t instance;
+	uint64_t signature;
+	uint32_t uid;
+	uint32_t pid;
+	char label[UPCALL_MAX_LABEL + 1];
+	uint32_t file_uid;
+};
+
+#define UPCALL_NAME_TEXT_MAX	512	/* bytes of a record as text, with NUL */
+
+bool upcall_name_valid(const char *name);
+int upcall_name_format(const struct upcall_name_record *record, char *text, size_t room);
+int upcall_name_parse(const char *text, struct upcall_name_record *record);
+
+/* name_dir.c */
+int upcall_name_write(const char *name, const struct upcall_name_record *record);
+int upcall_name_read(const char *name, struct upcall_name_record *record);
+int upcall_name_remove(const char *name, uint64_t handle, uint64_t instance);
+
+#endif /* UPCALL_INTERNAL_H */

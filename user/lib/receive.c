@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * Receiving: one EXCHANGE brings a batch of events, each caller takes one. What is
+ * left waits in the peer's ready queue, as bytes, until somebody asks for it.
+ */
+#include <stdlib.h>
+#include "internal.h"
+
+#define EVENT_ROOM_KEPT	(64U << 10)	/* bytes; larger events get a buffer of their own */
+
+static struct upcall_batch *batch_new(uint32_t room)
+{
+	struct upcall_batch *batch = malloc(sizeof(*batch) + room);
+
+	if (!batch)
+		return NULL;
+	batch->next = NULL;
+	atomic_init(&batch->refs, 1);
+	batch->room = room;
+	batch->used = 0;
+	batch->taken = 0;
+	return batch;
+}
+
+void upcall_batch_put(struct upcall_batch *batch)
+{
+	if (batch && atomic_fetch_sub(&batch->refs, 1) == 1)
+		free(batch);
+}
+
+static const struct upcall_event *batch_event(const struct upcall_batch *batch, uint32_t at)
+{
+	return (const struct upcall_event *)(batch->data + at);
+}
+
+/* Takes the first event out of a batch; it stays where it is if there is no memory. */
+static int batch_take_locked(struct upcall_peer *peer, struct upcall_batch *batch,
+			     struct upcall_incoming **incoming)
+{
+	const struct upcall_event *event = batch_event(batch, batch->taken);
+	int err;
+
+	err = upcall_incoming_new_locked(peer, batch, event, incoming);
+	if (!err)
+		batch->taken += event->size;
+	return err;
+}
+
+static void ready_add_locked(struct upcall_peer *peer, struct upcall_batch *batch)
+{
+	atomic_fetch_add(&batch->refs, 1);
+	batch->next = NULL;
+	*peer->ready_tail = batch;
+	peer->ready_tail = &batch->next;
+}
+
+static void ready_remove_first_locked(struct upcall_peer *peer)
+{
+	struct upcall_batch *batch = peer->ready;
+
+	peer->ready = batch->next;
+	if (!peer->ready)
+		peer->ready_tail = &peer->ready;
+	upcall_batch_put(batch);
+}
+
+/* -EAGAIN: there is none. @calls: also if it is a call. */
+static int ready_take(struct upcall_peer *peer, bool calls, struct upcall_incoming **incoming)
+{
+	struct upcall_batch *batch;
+	int err = -EAGAIN;
+
+	pthread_mutex_lock(&peer->lock);
+	batch = peer->ready;
+	if (batch && (calls || batch_event(batch, batch->taken)->type != UPCALL_EVENT_CALL)) {
+		err = batch_take_locked(peer, batch, incoming);
+		if (batch->taken == batch->used)
+			ready_remove_first_locked(peer);
+	}
+	pthread_mutex_unlock(&peer->lock);
+	return err;
+}
+
+static bool ready_any(struct upcall_peer *peer)
+{
+	bool any;
+
+	pthread_mutex_lock(&peer->lock);
+	any = peer->ready;
+	pthread_mutex_unlock(&peer->lock);
+	return any;
+}
+
+/* Cancellations take effect as soon as they are known, wherever they stand in the batch. */
+static void batch_note_cancels_locked(struct upcall_peer *peer, const struct upcall_batch *batch)
+{
+	const struct upcall_event *event;
+	uint32_t at;
+
+	for (at = 0; at < batch->used; at += event->size) {
+		event = batch_event(batch, at);
+		if (event->type == UPCALL_EVENT_CANCEL)
+			upcall_incoming_cancel_locked(peer,
+					(const struct upcall_event_cancel *)event);
+	}
+}
+
+/* The first event is the caller's; the others, or all if there is no memory, wait. */
+static int batch_accept(struct upcall_peer *peer, struct upcall_batch *batch, bool take,
+			struct upcall_incoming **incoming)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&peer->lock);
+	batch_note_cancels_locked(peer, batch);
+	if (take)
+		err = batch_take_locked(peer, batch, incoming);
+	if (batch->taken < batch->used)
+		ready_add_locked(peer, batch);
+	pthread_mutex_unlock(&peer->lock);
+	return err;
+}
+
+static void exchange_init(struct upcall_exchange *exchange, struct upcall_peer *peer,
+			  struct upcall_command *command, uint64_t deadline,
+			  struct upcall_batch *batch)
+{
+	*exchange = (struct upcall_exchange){
+		.size = sizeof(*exchange),
+		.events = (uintptr_t)batch->data,
+		.events_len = batch->room,
+		.max_calls = atomic_load(&peer->max_calls),
+		.commands = (uintptr_t)command,
+		.command_count = command ? 1 : 0,
+		.command_size = sizeof(*command),
+		.deadline_ns = deadline,
+	};
+	if (deadline == UPCALL_NO_DEADLINE || deadline == UPCALL_NO_WAIT) {
+		exchange->flags |= UPCALL_EXCHANGE_NO_DEADLINE;
+		exchange->deadline_ns = 0;
+	}
+	if (deadline == UPCALL_NO_WAIT)
+		exchange->flags |= UPCALL_EXCHANGE_NONBLOCK;
+}
+
+static void room_remember(struct upcall_peer *peer, uint32_t room)
+{
+	if (room <= EVENT_ROOM_KEPT && room > atomic_load(&peer->event_room))
+		atomic_store(&peer->event_room, room);
+}
+
+/* What an EXCHANGE that returned 0 comes to. */
+static int exchange_outcome(const struct upcall_exchange *exchange, struct upcall_command *command)
+{
+	int err;
+
+	if (!command)
+		return -(int)exchange->wait_error;
+	err = -(int)command->error;
+	if (err && err != -ENOENT)
+		return err;
+	command->type = 0;
+	return err ? 0 : -(int)exchange->wait_error;
+}
+
+/*
+ * One EXCHANGE. Return: 1 *incoming is set; 0 try again, with *room bytes; -errno.
+ * command->type is 0 as soon as the command has had its effect.
+ */
+static int receive_once(struct upcall_peer *peer, struct upcall_command *command,
+			uint64_t deadline, uint32_t *room, struct upcall_incoming **incoming)
+{
+	struct upcall_exchange exchange;
+	struct upcall_batch *batch;
+	bool failed;
+	int err;
+
+	batch = batch_new(*room);
+	if (!batch)
+		return -ENOMEM;
+	exchange_init(&exchange, peer, command, deadline, batch);
+	err = upcall_peer_control(peer, UPCALL_IOC_EXCHANGE, &exchange);
+	if (!err) {
+		err = exchange_outcome(&exchange, command);
+		batch->used = exchange.events_used;
+	}
+	failed = command && command->type;
+	if (batch->used) {
+		int accept_err = batch_accept(peer, batch, !failed, incoming);
+
+		if (!failed)
+			err = accept_err ? accept_err : 1;
+	} else if (err == -EMSGSIZE && !failed && exchange.needed > *room) {
+		*room = (exchange.needed + 7) & ~7U;
+		room_remember(peer, *room);
+		err = 0;
+	}
+	upcall_batch_put(batch);
+	return err;
+}
+
+static int receive(struct upcall_peer *peer, struct upcall_command *command, uint64_t deadline,
+		   struct upcall_incoming **incoming)
+{
+	uint32_t room = atomic_load(&peer->event_room);
+	int ret;
+
+	if (upcall_peer_forked(peer))
+		return -EPERM;
+	if (command && ready_any(peer)) {
+		ret = upcall_peer_command(peer, command);
+		if (ret && ret != -ENOENT)
+			return ret;
+		command->type = 0;
+	}
+	do {
+		if (command && !command->type)
+			command = NULL;
+		if (!command) {
+			ret = ready_take(peer, true, incoming);
+			if (ret != -EAGAIN)
+				return ret;
+		}
+		ret = receive_once(peer, command, deadline, &room, incoming);
+	} while (!ret);
+	return ret < 0 ? ret : 0;
+}
+
+/*
+ * The next event, behind an optional command (REPLY, REFUSE). If command->type is
+ * not 0 on return, it is to be given again, and the error is its own or came before it.
+ */
+int upcall_receive(struct upcall_peer *peer, struct upcall_command *command, uint64_t deadline,
+		   struct upcall_incoming **incoming)
+{
+	int err;
+
+	upcall_peer_get(peer);
+	err = receive(peer, command, deadline, incoming);
+	upcall_peer_put(peer);
+	return err;
+}
+
+/* What came behind a call and can be seen to before it runs. -EAGAIN: nothing. */
+int upcall_receive_aside(struct upcall_peer *peer, struct upcall_incoming **incoming)
+{
+	return ready_take(peer, false, incoming);
+}
+
+/* At the end of the peer: what nobody took is answered (in vain) and its callbacks let go. */
+void upcall_receive_drop_ready(struct upcall_peer *peer)
+{
+	struct upcall_incoming *incoming;
+
+	while (ready_take(peer, true, &incoming) == 0)
+		upcall_incoming_free(incoming);
+}
+
+int upcall_next(struct upcall_peer *peer, uint64_t deadline, struct upcall_incoming **incoming)
+{
+	int err;
+
+	err = upcall_receive(peer, NULL, deadline, incoming);
+	return err ? err : (int)upcall_incoming_type(*incoming);
+}

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/* "upcall call" and "upcall notify": bytes in, bytes out, NUL and all. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tool.h"
+
+enum {
+	OPTION_HANDLE = 256,
+	OPTION_INSTANCE,
+	OPTION_OWNER,
+};
+
+static struct {
+	bool has_timeout, has_signature, has_instance, has_owner, wait;
+	uint64_t timeout_ns, signature, instance;
+	uint32_t op, max_reply, owner;
+	const char *handle;
+} options = { .max_reply = UINT32_MAX };
+
+/* The bytes to call with */
+struct input {
+	const char *bytes;
+	size_t len;
+};
+
+static void call_option(int letter, const char *value)
+{
+	switch (letter) {
+	case 't':
+		options.timeout_ns = option_duration("timeout", value);
+		options.has_timeout = true;
+		break;
+	case 'o':
+		options.op = option_number("op", value, 0, UINT32_MAX);
+		break;
+	case 'm':
+		options.max_reply = option_size("max-reply", value, UPCALL_MAX_PAYLOAD);
+		break;
+	case 's':
+		options.signature = option_signature(value);
+		options.has_signature = true;
+		break;
+	case 'w':
+		options.wait = true;
+		break;
+	case OPTION_HANDLE:
+		options.handle = value;
+		break;
+	case OPTION_INSTANCE:
+		options.instance = option_number("instance", value, 0, UINT64_MAX);
+		options.has_instance = true;
+		break;
+	case OPTION_OWNER:
+		options.owner = option_user("owner", value);
+		options.has_owner = true;
+		break;
+	}
+}
+
+static struct input read_stdin(size_t max)
+{
+	char *bytes = malloc(max + 1);
+	size_t len = 0;
+	ssize_t ret;
+
+	if (!bytes)
+		tool_die(EXIT_LOCAL, "out of memory");
+	while (len <= max) {
+		ret = read(STDIN_FILENO, bytes + len, max + 1 - len);
+		if (ret < 0 && errno == EINTR)
+			continue;
+		if (ret < 0)
+			tool_die(EXIT_LOCAL, "stdin: %s", strerror(errno));
+		if (!ret)
+			break;
+		len += ret;
+	}
+	return (struct input){ bytes, len };
+}
+
+static uint64_t deadline(void)
+{
+	uint64_t now = text_now();
+
+	if (!options.has_timeout || options.timeout_ns >= UPCALL_NO_DEADLINE - now)
+		return UPCALL_NO_DEADLINE;
+	return now + options.timeout_ns;
+}
+
+static int submit(const struct attempt *attempt, struct upcall_call *call, uint64_t handle,
+		  const struct input *input)
+{
+	if (attempt->oneway)
+		return upcall_call_notify(call, handle, options.op, input->bytes, input->len,
+					  deadline());
+	return upcall_call_invoke(call, handle, options.op, input->bytes, input->len, deadline());
+}
+
+static int submit_by_handle(const struct attempt *attempt, struct upcall_peer *peer,
+			    struct upcall_call *call, uint64_t handle, const struct input *input)
+{
+	struct upcall_stat stat;
+	int err;
+
+	if (options.has_owner) {
+		err = upcall_stat(peer, handle, &stat, sizeof(stat));
+		if (!err && stat.state == UPCALL_STATE_LIVE && stat.uid != options.owner)
+			exit(failure_report_local(attempt, -EACCES, target_error(-EACCES)));
+	}
+	return submit(attempt, call, handle, input);
+}
+
+/* A name may have gone to another callback since it was looked up: then ask again. */
+static int submit_by_name(const struct attempt *attempt, struct upcall_name *name,
+			  struct upcall_call *call, const struct input *input)
+{
+	uint64_t handle, last = 0;
+	int ret;
+
+	for (;;) {
+		ret = upcall_name_resolve(name, &handle);
+		if (ret)
+			exit(failure_report_local(attempt, ret, target_error(ret)));
+		if (handle == last)
+			return -ESTALE;
+		ret = submit(attempt, call, handle, input);
+		if (ret != -ESTALE || upcall_call_stage(call) != UPCALL_STAGE_NOT_DELIVERED)
+			return ret;
+		last = handle;
+	}
+}
+
+static int submit_to_name(const struct attempt *attempt, struct upcall_peer *peer,
+			  struct upcall_call *call, const struct input *input)
+{
+	struct upcall_name *name;
+	int ret = upcall_name_new(peer, attempt->target, &name);
+
+	if (ret)
+		exit(failure_report_local(attempt, ret, target_error(ret)));
+	if (options.has_owner)
+		upcall_name_require_uid(name, options.owner);
+	if (options.wait)
+		ret = upcall_name_invoke(name, call, options.op, input->bytes, input->len,
+					 deadline());
+	else
+		ret = submit_by_name(attempt, name, call, input);
+	upcall_name_free(name);
+	return ret;
+}
+
+static int submit_to_target(const struct attempt *attempt, struct upcall_peer *peer,
+			    struct upcall_call *call, const struct input *input)
+{
+	uint64_t handle;
+
+	if (target_is_handle(attempt->target, &handle))
+		return submit_by_handle(attempt, peer, call, handle, input);
+	return submit_to_name(attempt, peer, call, input);
+}
+
+static struct upcall_call *new_call(struct upcall_peer *peer, const struct upcall_info *info)
+{
+	uint32_t max_reply = options.max_reply == UINT32_MAX ? info->max_payload :
+			     options.max_reply;
+	struct upcall_call *call;
+
+	if (upcall_call_new(peer, &call))
+		tool_die(EXIT_LOCAL, "out of memory");
+	upcall_call_set_reply_max(call, max_reply);
+	if (options.has_signature)
+		upcall_call_set_signature(call, options.signature);
+	return call;
+}
+
+static int print_reply(const struct attempt *attempt, const struct upcall_call *call)
+{
+	const char *bytes = upcall_call_reply(call);
+	size_t len = upcall_call_reply_len(call);
+	ssize_t ret;
+
+	while (len && upcall_call_status(call) >= 0) {
+		ret = write(STDOUT_FILENO, bytes, len);
+		if (ret < 0) {
+			tool_say("%s %s: it ran to its end, but its reply cannot be written to stdout: %s",
+				 attempt->verb, attempt->target, strerror(errno));
+			return EXIT_REPLIED;
+		}
+		bytes += ret;
+		len -= ret;
+	}
+	return failure_status(attempt, call);
+}
+
+static int attempt_run(const struct attempt *attempt, const char *data)
+{
+	struct upcall_peer *peer = tool_open();
+	struct upcall_call *call;
+	struct upcall_info info;
+	struct input input;
+	int ret = upcall_info(peer, &info, sizeof(info));
+
+	if (ret)
+		tool_die(EXIT_LOCAL, "%s: %s", upcall_errname(ret), upcall_strerror(ret));
+	if (options.has_instance && options.instance != info.instance)
+		return failure_report_local(attempt, -ESTALE,
+					    "the handle is of an earlier load of the module");
+	input = data ? (struct input){ data, strlen(data) } : read_stdin(info.max_payload);
+	if (input.len > info.max_payload)
+		return failure_report_local(attempt, -EMSGSIZE,
+					    "the argument is longer than any callback takes");
+	call = new_call(peer, &info);
+	ret = submit_to_target(attempt, peer, call, &input);
+	if (ret < 0)
+		return failure_report(attempt, ret, call);
+	return attempt->oneway ? 0 : print_reply(attempt, call);
+}
+
+static int attempt_from(struct attempt *attempt, int argc, char **argv)
+{
+	attempt->target = options.handle;
+	if (!attempt->target) {
+		if (!argc)
+			tool_die(EXIT_USAGE, "%s: whom? A NAME or a HANDLE is needed",
+				 attempt->verb);
+		attempt->target = *argv++;
+		argc--;
+	}
+	if (argc > 1)
+		tool_die(EXIT_USAGE, "%s: one DATA only; quote it if it has spaces", attempt->verb);
+	return attempt_run(attempt, argc ? argv[0] : NULL);
+}
+
+static int call_run(int argc, char **argv)
+{
+	return attempt_from(&(struct attempt){ "call", NULL, false }, argc, argv);
+}
+
+static int notify_run(int argc, char **argv)
+{
+	return attempt_from(&(struct attempt){ "notify", NULL, true }, argc, argv);
+}
+
+#define COMMON_OPTIONS								\
+	{ 'o', "op", "N", "which of the callback's operations (0)" },		\
+	{ 's', "signature", "TEXT", "the interface it is called by: text, or 0x and digits" }, \
+	{ OPTION_OWNER, "owner", "USER", "only if it belongs to this user" },	\
+	{ OPTION_HANDLE, "handle", "HANDLE", "call this one; no NAME|HANDLE follows" },	\
+	{ OPTION_INSTANCE, "instance", "N", "only in this load of the module" }
+
+const struct command command_call = {
+	.name = "call",
+	.operands = "NAME|HANDLE [DATA]",
+	.summary = "call it with DATA, or with stdin, and print its reply",
+	.notes = "DURATION is 5 (seconds), 2.5s, 500ms, 1m. SIZE is bytes, or 64K, 1M.\n"
+		 "The exit code is the callback's status; \"upcall --help\" lists the others.\n",
+	.options = (const struct tool_option[]){
+		{ 't', "timeout", "DURATION", "give up after that long" },
+		{ 'w', "wait", NULL, "wait for the NAME to be served, and for a successor" },
+		{ 'm', "max-reply", "SIZE", "longest reply to accept (1M)" },
+		COMMON_OPTIONS,
+		{ 0 },
+	},
+	.option = call_option,
+	.run = call_run,
+	.operands_max = 2,
+};
+
+const struct command command_notify = {
+	.name = "notify",
+	.operands = "NAME|HANDLE [DATA]",
+	.summary = "call it with DATA, or with stdin, and do not wait",
+	.notes = "Exit code 0 says that the notification is queued.\n",
+	.options = (const struct tool_option[]){
+		{ 't', "timeout", "DURATION", "after that long it need not run any more" },
+		COMMON_OPTIONS,
+		{ 0 },
+	},
+	.option = call_option,
+	.run = notify_run,
+	.operands_max = 2,
+};

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
+/*
+ * The loop of "upcall serve": one thread, one epoll.
+ *
+ *	events (signals, the peer, output of jobs) -> timers -> answer what ended -> take calls
+ *
+ * No call is taken that cannot run at once: what is too much stays in the kernel's
+ * queue, where its caller can still take it back and knows that it was not delivered. The
+ * peer is watched edge-triggered, because it stays readable while calls wait there.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "tool.h"
+
+/**
+ * struct server - All that runs
+ * @options: What was asked for.
+ * @peer: Owner of the callback.
+ * @handle: The callback.
+ * @epoll: Watches @signals, the peer, and the output of each job.
+ * @signals: A signalfd.
+ * @mask: What was blocked before, for COMMAND.
+ * @jobs: What runs.
+ * @running: How many those are.
+ * @taken: Calls so far.
+ * @closing: The handle is retired by us.
+ * @released: Nothing about the handle follows.
+ * @code: Exit code.
+ */
+struct server {
+	const struct serve_options *options;
+	struct upcall_peer *peer;
+	uint64_t handle;
+	int epoll;
+	int signals;
+	sigset_t mask;
+	struct job *jobs;
+	uint32_t running;
+	uint64_t taken;
+	bool closing;
+	bool released;
+	int code;
+};
+
+static const char *server_name(const struct server *server)
+{
+	return server->options->name ? server->options->name : "-";
+}
+
+static void watch(struct server *server, int fd, uint32_t events, void *what)
+{
+	struct epoll_event event = { .events = events, .data.ptr = what };
+
+	if (epoll_ctl(server->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+		tool_die(EXIT_LOCAL, "epoll_ctl: %s", strerror(errno));
+}
+
+/* What was ignored when we came, as under nohup(1), stays ignored. */
+static void add_unless_ignored(sigset_t *set, int number)
+{
+	struct sigaction act;
+
+	if (!sigaction(number, NULL, &act) && act.sa_handler != SIG_IGN)
+		sigaddset(set, number);
+}
+
+static void server_init(struct server *server)
+{
+	struct sigaction ignore = { .sa_handler = SIG_IGN }, normal = { .sa_handler = SIG_DFL };
+	sigset_t set;
+
+	sigemptyset(&set);
+	add_unless_ignored(&set, SIGINT);
+	add_unless_ignored(&set, SIGTERM);
+	add_unless_ignored(&set, SIGHUP);
+	sigaction(SIGCHLD, &normal, NULL);
+	sigaddset(&set, SIGCHLD);
+	sigaction(SIGPIPE, &ignore, NULL);
+	sigprocmask(SIG_BLOCK, &set, &server->mask);
+	server->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	server->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (server->signals < 0 || server->epoll < 0)
+		tool_die(EXIT_LOCAL, "signalfd, epoll: %s", strerror(errno));
+	watch(server, server->signals, EPOLLIN, &server->signals);
+	watch(server, upcall_fd(server->peer), EPOLLIN | EPOLLET, &server->peer);
+}
+
+/* Take nothing more: the name first, so that nobody finds a handle that is dead. */
+static void server_close(struct server *server)
+{
+	if (server->closing)
+		return;
+	server->closing = true;
+	if (server->options->name)
+		upcall_withdraw(server->peer, server->options->name, server->handle);
+	upcall_release(server->peer, server->handle, 0);
+}
+
+static void server_abort(struct server *server)
+{
+	server->code = EXIT_NO;
+	upcall_release(server->peer, server->handle, UPCALL_RELEASE_ABORT);
+	for (struct job *job = server->jobs; job; job = job->next) {
+		if (job->kill_ns)
+			job_kill(job);
+		else
+			job_stop(job, server->options->grace_ns);
+	}
+}
+
+static void server_signals(struct server *server)
+{
+	struct signalfd_siginfo info;
+
+	while (read(server->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			continue;
+		if (server->closing)
+			server_abort(server);
+		else
+			server_close(server);
+	}
+}
+
+/* Ids that are unmapped here are -1, as the kernel says. */
+static void set_id(const char *name, uint32_t id)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%" PRId64, id == UINT32_MAX ? -1 : (int64_t)id);
+	setenv(name, text, 1);
+}
+
+static void set_number(const char *name, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	setenv(name, text, 1);
+}
+
+/* For the next COMMAND, in this process's own environment: there is one thread. */
+static void set_environment(const struct server *server, const struct upcall_incoming *call)
+{
+	set_id("UPCALL_PID", upcall_incoming_pid(call));
+	set_id("UPCALL_TID", upcall_incoming_tid(call));
+	set_id("UPCALL_UID", upcall_incoming_uid(call));
+	set_id("UPCALL_GID", upcall_incoming_gid(call));
+	set_number("UPCALL_OP", upcall_incoming_op(call));
+	set_number("UPCALL_SEQ", upcall_incoming_seq(call));
+	set_number("UPCALL_ONEWAY", upcall_incoming_oneway(call));
+	set_number("UPCALL_HANDLE", server->handle);
+	setenv("UPCALL_NAME", server->options->name ? server->options->name : "", 1);
+}
+
+static void server_refuse(struct server *server, struct upcall_incoming *call, int err)
+{
+	tool_say("%s: call %" PRIu64 " of process %" PRIu32 " refused: %s: %s",
+		 server_name(server), upcall_incoming_seq(call), upcall_incoming_pid(call),
+		 text_escape(server->options->argv[0], SIZE_MAX).s, strerror(-err));
+	upcall_refuse(call, -err);
+	upcall_incoming_free(call);
+}
+
+/* A notification has no caller who could cancel it: its deadline is ours to keep. */
+static uint64_t stop_time(const struct upcall_incoming *call)
+{
+	uint64_t deadline = upcall_incoming_deadline(call);
+
+	return upcall_incoming_oneway(call) && deadline != UPCALL_NO_DEADLINE ? deadline : 0;
+}
+
+static void server_take(struct server *server, struct upcall_incoming *call)
+{
+	const struct serve_options *options = server->options;
+	uint32_t accepted = upcall_incoming_reply_max(call);
+	struct job_plan plan = {
+		.argv = options->argv,
+		.input = upcall_incoming_data(call),
+		.input_len = upcall_incoming_len(call),
+		.output_limit = accepted < options->max_reply ? accepted : options->max_reply,
+		.capture = !upcall_incoming_oneway(call),
+		.signals = server->mask,
+	};
+	struct job *job = calloc(1, sizeof(*job));
+	int err = -ENOMEM;
+
+	server->taken++;
+	set_environment(server, call);
+	if (job)
+		err = job_start(job, &plan);
+	if (err) {
+		free(job);
+		server_refuse(server, call, err);
+		return;
+	}
+	job->incoming = call;
+	job->stop_ns = stop_time(call);
+	job->next = server->jobs;
+	server->jobs = job;
+	server->running++;
+	if (job->out >= 0)
+		watch(server, job->out, EPOLLIN, job);
+}
+
+static void server_cancel(struct server *server, const struct upcall_incoming *cancel)
+{
+	for (struct job *job = server->jobs; job; job = job->next)
+		if (upcall_incoming_id(job->incoming) == upcall_incoming_id(cancel))
+			job_stop(job, server->options->grace_ns);
+}
+
+static void server_released(struct server *server)
+{
+	server->released = true;
+	if (server->closing)
+		return;
+	tool_say("%s: the handle was revoked", server_name(server));
+	server->code = EXIT_NO;
+	server_close(server);
+	for (struct job *job = server->jobs; job; job = job->next)
+		job_stop(job, server->options->grace_ns);
+}
+
+static void server_event(struct server *server, int type, struct upcall_incoming *incoming)
+{
+	switch (type) {
+	case UPCALL_EVENT_CALL:
+		server_take(server, incoming);
+		return;
+	case UPCALL_EVENT_CANCEL:
+		server_cancel(server, incoming);
+		break;
+	case UPCALL_EVENT_RELEASED:
+		server_released(server);
+		break;
+	}
+	upcall_incoming_free(incoming);
+}
+
+static uint32_t server_room(const struct server *server)
+{
+	const struct serve_options *options = server->options;
+	uint32_t room = options->jobs - server->running;
+
+	if (options->calls && options->calls - server->taken < room)
+		room = options->calls - server->taken;
+	return room;
+}
+
+static void server_receive(struct server *server)
+{
+	struct upcall_incoming *incoming;
+	int type;
+
+	for (;;) {
+		upcall_set_batch(server->peer, server_room(server) ? 1 : 0);
+		type = upcall_next(server->peer, UPCALL_NO_WAIT, &incoming);
+		if (type < 0)
+			break;
+		server_event(server, type, incoming);
+	}
+	if (type == -ESHUTDOWN || type == -EPERM)
+		tool_die(EXIT_NO, "%s: %s (%s)", server_name(server), upcall_errname(type),
+			 upcall_strerror(type));
+	if (server->options->calls && server->taken >= server->options->calls)
+		server_close(server);
+}
+
+/* What cannot be said with the bytes of COMMAND, in words, as far as the caller takes them */
+static int reply_failure(struct upcall_incoming *call, const char *words)
+{
+	size_t len = strlen(words), room = upcall_incoming_reply_max(call);
+
+	return upcall_reply(call, UPCALL_STATUS_RAISED, words, len < room ? len : room);
+}
+
+static void answer(struct job *job)
+{
+	struct upcall_incoming *call = job->incoming;
+	struct text words;
+	int err;
+
+	if (job->written > job->limit) {
+		text_print(&words, "the output is too long: %s%" PRIu64 " bytes, and %zu are accepted",
+			   job->written > UPCALL_MAX_PAYLOAD ? "over " : "",
+			   job->written > UPCALL_MAX_PAYLOAD ? UPCALL_MAX_PAYLOAD : job->written,
+			   job->limit);
+		err = reply_failure(call, words.s);
+	} else if (job->err) {
+		text_print(&words, "the output cannot be read: %s", strerror(-job->err));
+		err = reply_failure(call, words.s);
+	} else {
+		err = upcall_reply(call, job->exit_code, job->output, job->used);
+	}
+	if (err < 0)
+		tool_say("the reply to call %" PRIu64 " failed: %s (%s)", upcall_incoming_seq(call),
+			 upcall_errname(err), upcall_strerror(err));
+}
+
+static void log_job(const struct server *server, const struct job *job)
+{
+	const struct upcall_incoming *call = job->incoming;
+
+	tool_say("%s: call %" PRIu64 " of process %" PRIu32 ", uid %" PRId32 ": %zu bytes in, %" PRIu64
+		 " out, status %d, %s%s", server_name(server), upcall_incoming_seq(call),
+		 upcall_incoming_pid(call), (int32_t)upcall_incoming_uid(call),
+		 upcall_incoming_len(call), job->written, job->exit_code,
+		 text_age(text_now() - job->started_ns).s, job->kill_ns ? ", stopped" : "");
+}
+
+static void server_answer(struct server *server)
+{
+	struct job **at = &server->jobs, *job;
+
+	while ((job = *at)) {
+		if (!job_ended(job)) {
+			at = &job->next;
+			continue;
+		}
+		*at = job->next;
+		server->running--;
+		answer(job);
+		if (server->options->verbose)
+			log_job(server, job);
+		upcall_incoming_free(job->incoming);
+		job_free(job);
+	}
+}
+
+static void earlier(uint64_t *first, uint64_t time)
+{
+	if (time && (!*first || time < *first))
+		*first = time;
+}
+
+/* Stop and kill what is due. Returns when the next one is, 0: never. */
+static uint64_t server_timers(struct server *server)
+{
+	uint64_t now = text_now(), next = 0;
+
+	for (struct job *job = server->jobs; job; job = job->next) {
+		if (job->stop_ns && job->stop_ns <= now)
+			job_stop(job, server->options->grace_ns);
+		if (job->kill_ns && job->kill_ns <= now && !job->killed)
+			job_kill(job);
+		earlier(&next, job->stop_ns);
+		if (!job->killed)
+			earlier(&next, job->kill_ns);
+	}
+	return next;
+}
+
+static int timeout_until(uint64_t time)
+{
+	uint64_t now = text_now();
+
+	if (!time)
+		return -1;
+	if (time <= now)
+		return 0;
+	return (time - now) / 1000000 < INT32_MAX ? (int)((time - now) / 1000000 + 1) : INT32_MAX;
+}
+
+static void server_wait(struct server *server, int timeout)
+{
+	struct epoll_event events[64];
+	int count = epoll_wait(server->epoll, events, 64, timeout);
+
+	for (int i = 0; i < count; i++) {
+		void *what = events[i].data.ptr;
+
+		if (what == &server->signals)
+			server_signals(server);
+		else if (what != &server->peer)
+			job_read(what);
+	}
+}
+
+/**
+ * server_run() - Serve until a signal, the last call, or the end of the handle
+ * @options: What to do.
+ * @peer: Owner of the callback; closed on return.
+ * @handle: Registered, and published if it has a name.
+ *
+ * Return: the exit code.
+ */
+int server_run(const struct serve_options *options, struct upcall_peer *peer, uint64_t handle)
+{
+	struct server server = { .options = options, .peer = peer, .handle = handle };
+	uint64_t next;
+
+	server_init(&server);
+	tool_say("serving %s as handle 0x%" PRIx64 " (pid %d)", server_name(&server), handle,
+		 (int)getpid());
+	while (server_receive(&server), !server.released || server.jobs) {
+		next = server_timers(&server);
+		server_wait(&server, timeout_until(next));
+		server_answer(&server);
+	}
+	upcall_close(peer);
+	return server.code;
+}
