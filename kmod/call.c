@@ -260,6 +260,7 @@ bool upcall_call_answer_locked(struct upcall_call *call, int err, u32 stage)
 	/* In @running, those without an answer come first. */
 	if (call->state == UPCALL_TAKEN || call->state == UPCALL_DELIVERED)
 		list_move_tail(&call->cb_link, &call->cb->running);
+	/* Pairs with invoke_sleep(): who sees it sees all of @answer. */
 	smp_store_release(&call->answered, true);
 	wake_up(&call->wait);
 	return true;

@@ -66,7 +66,8 @@ static int command_refuse(struct upcall_peer *peer, struct upcall_command *comma
 	if (command->flags || command->user_data || command->value || command->data ||
 	    command->data_len)
 		return -EINVAL;
-	if (!command->status || command->status > MAX_ERRNO)
+	/* Above are the kernel's own, ERESTARTSYS and the like. */
+	if (!command->status || command->status >= ERESTARTSYS)
 		return -EINVAL;
 	return upcall_call_refuse(peer, command->target, command->status);
 }

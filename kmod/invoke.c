@@ -247,6 +247,7 @@ static int invoke_sleep(struct upcall_call *call, ktime_t *deadline, unsigned in
 
 	for (;;) {
 		prepare_to_wait(&call->wait, &wait, state | TASK_FREEZABLE);
+		/* Pairs with upcall_call_answer_locked(). */
 		if (smp_load_acquire(&call->answered))
 			break;
 		if (signal_pending_state(state, current)) {

@@ -84,6 +84,72 @@ static long ioctl_info(struct upcall_peer *peer, void __user *user)
 	return args_write(user, usize, &args, sizeof(args));
 }
 
+/* What this version builds: the others are EINVAL until they are in INFO's features. */
+#define REGISTER_FLAGS	UPCALL_REGISTER_SIGNATURE
+#define REBIND_FLAGS	UPCALL_REBIND_WORD
+#define RELEASE_FLAGS	(UPCALL_RELEASE_ABORT | UPCALL_RELEASE_WORD)
+
+static bool label_is_padded(const char *label)
+{
+	size_t len = strnlen(label, UPCALL_MAX_LABEL);
+
+	return !memchr_inv(label + len, 0, UPCALL_MAX_LABEL - len);
+}
+
+/**
+ * upcall_register_check() - Whether the members of a REGISTER make sense
+ * @args: As copied in.
+ *
+ * Context: Any context.
+ * Return: 0 or -EINVAL.
+ */
+int upcall_register_check(const struct upcall_register *args)
+{
+	bool has_id = args->access == UPCALL_ACCESS_UID || args->access == UPCALL_ACCESS_GID;
+
+	if (args->flags & ~REGISTER_FLAGS || args->access > UPCALL_ACCESS_ANYONE)
+		return -EINVAL;
+	if (args->signature && !(args->flags & UPCALL_REGISTER_SIGNATURE))
+		return -EINVAL;
+	if (args->access_id && !has_id)
+		return -EINVAL;
+	if (args->max_arg > READ_ONCE(upcall_max_payload) || !args->max_queued_calls ||
+	    args->max_queued_calls > UPCALL_MAX_QUEUED_CALLS)
+		return -EINVAL;
+	if (args->max_queued_bytes < args->max_arg ||
+	    args->max_queued_bytes > (u64)UPCALL_MAX_QUEUED_CALLS * UPCALL_MAX_PAYLOAD)
+		return -EINVAL;
+	return label_is_padded(args->label) ? 0 : -EINVAL;
+}
+
+/**
+ * upcall_rebind_check() - Whether the members of a REBIND make sense
+ * @args: As copied in.
+ *
+ * Context: Any context.
+ * Return: 0 or -EINVAL.
+ */
+int upcall_rebind_check(const struct upcall_rebind *args)
+{
+	if (args->flags & ~REBIND_FLAGS)
+		return -EINVAL;
+	return args->word && !(args->flags & UPCALL_REBIND_WORD) ? -EINVAL : 0;
+}
+
+/**
+ * upcall_release_check() - Whether the members of a RELEASE make sense
+ * @args: As copied in.
+ *
+ * Context: Any context.
+ * Return: 0 or -EINVAL.
+ */
+int upcall_release_check(const struct upcall_release *args)
+{
+	if (args->flags & ~RELEASE_FLAGS)
+		return -EINVAL;
+	return args->word && !(args->flags & UPCALL_RELEASE_WORD) ? -EINVAL : 0;
+}
+
 static long ioctl_register(struct upcall_peer *peer, void __user *user)
 {
 	struct upcall_register args;

@@ -26,28 +26,56 @@ unsigned int upcall_max_calls_user = UPCALL_CAP_CALLS_USER;
 unsigned int upcall_max_bytes_user = UPCALL_CAP_BYTES_USER;
 unsigned int upcall_max_payload = UPCALL_MAX_PAYLOAD;
 
-#define LIMIT_PARAM(_name, _variable, _cap, _text)					\
-static int param_set_##_name(const char *text, const struct kernel_param *kp)		\
-{											\
-	return param_set_uint_minmax(text, kp, 1, _cap);				\
-}											\
-static const struct kernel_param_ops param_ops_##_name = {				\
-	.set = param_set_##_name,							\
-	.get = param_get_uint,								\
-};											\
-module_param_cb(_name, &param_ops_##_name, &(_variable), 0644);			\
-MODULE_PARM_DESC(_name, _text)
+/**
+ * struct limit - A parameter that an administrator may set
+ * @value: In force.
+ * @cap: The most that it may be; the least is 1.
+ */
+struct limit {
+	unsigned int *value;
+	unsigned int cap;
+};
 
-LIMIT_PARAM(max_callbacks, upcall_max_callbacks, UPCALL_CAP_CALLBACKS,
-	    "Callbacks in all, 1 to 4194304");
-LIMIT_PARAM(max_callbacks_user, upcall_max_callbacks_user, UPCALL_CAP_CALLBACKS_USER,
-	    "Callbacks of one uid, 1 to 1048576");
-LIMIT_PARAM(max_queued_calls_user, upcall_max_calls_user, UPCALL_CAP_CALLS_USER,
-	    "Calls under way by one uid, 1 to 65536");
-LIMIT_PARAM(max_queued_bytes_user, upcall_max_bytes_user, UPCALL_CAP_BYTES_USER,
-	    "Bytes of arguments and reply room of those calls, 1 to 67108864");
-LIMIT_PARAM(max_payload, upcall_max_payload, UPCALL_MAX_PAYLOAD,
-	    "Bytes of one argument or reply, 1 to 1048576");
+static int limit_set(const char *text, const struct kernel_param *kp)
+{
+	const struct limit *limit = kp->arg;
+	struct kernel_param value = { .arg = limit->value };
+
+	return param_set_uint_minmax(text, &value, 1, limit->cap);
+}
+
+static int limit_get(char *text, const struct kernel_param *kp)
+{
+	const struct limit *limit = kp->arg;
+
+	return sysfs_emit(text, "%u\n", READ_ONCE(*limit->value));
+}
+
+static const struct kernel_param_ops limit_ops = {
+	.set = limit_set,
+	.get = limit_get,
+};
+
+static struct limit callbacks = { &upcall_max_callbacks, UPCALL_CAP_CALLBACKS };
+module_param_cb(max_callbacks, &limit_ops, &callbacks, 0644);
+MODULE_PARM_DESC(max_callbacks, "Callbacks in all, 1 to 4194304");
+
+static struct limit callbacks_user = { &upcall_max_callbacks_user, UPCALL_CAP_CALLBACKS_USER };
+module_param_cb(max_callbacks_user, &limit_ops, &callbacks_user, 0644);
+MODULE_PARM_DESC(max_callbacks_user, "Callbacks of one uid, 1 to 1048576");
+
+static struct limit calls_user = { &upcall_max_calls_user, UPCALL_CAP_CALLS_USER };
+module_param_cb(max_queued_calls_user, &limit_ops, &calls_user, 0644);
+MODULE_PARM_DESC(max_queued_calls_user, "Calls under way by one uid, 1 to 65536");
+
+static struct limit bytes_user = { &upcall_max_bytes_user, UPCALL_CAP_BYTES_USER };
+module_param_cb(max_queued_bytes_user, &limit_ops, &bytes_user, 0644);
+MODULE_PARM_DESC(max_queued_bytes_user,
+		 "Bytes of arguments and reply room of those calls, 1 to 67108864");
+
+static struct limit payload = { &upcall_max_payload, UPCALL_MAX_PAYLOAD };
+module_param_cb(max_payload, &limit_ops, &payload, 0644);
+MODULE_PARM_DESC(max_payload, "Bytes of one argument or reply, 1 to 1048576");
 
 static int fop_open(struct inode *inode, struct file *file)
 {

@@ -161,12 +161,10 @@ void upcall_ident_show(const struct upcall_ident *ident, struct upcall_ids *ids)
 static void owner_describe_death(struct upcall_death *death)
 {
 	death->when = ktime_get();
-	if (current->flags & PF_EXITING) {
-		death->reason = UPCALL_REASON_EXITED;
+	death->reason = current->in_execve ? UPCALL_REASON_EXEC : UPCALL_REASON_EXITED;
+	/* Else it is somebody who looked at it, and outlived it: no status is known. */
+	if (current->flags & PF_EXITING)
 		death->exit_status = current->exit_code;
-	} else {
-		death->reason = UPCALL_REASON_EXEC;
-	}
 }
 
 static void owner_release(struct mmu_notifier *mn, struct mm_struct *mm)
@@ -212,6 +210,13 @@ static const struct mmu_notifier_ops owner_ops = {
 	.free_notifier = owner_free,
 };
 
+/* NULL before it is bound. */
+static struct upcall_owner *peer_owner(struct upcall_peer *peer)
+{
+	/* Pairs with the cmpxchg in upcall_owner_bind(). */
+	return smp_load_acquire(&peer->owner);
+}
+
 /**
  * upcall_owner_bind() - Bind a peer to the calling process's address space
  * @peer: Perhaps bound already.
@@ -224,7 +229,7 @@ static const struct mmu_notifier_ops owner_ops = {
  */
 int upcall_owner_bind(struct upcall_peer *peer)
 {
-	struct upcall_owner *owner = smp_load_acquire(&peer->owner);
+	struct upcall_owner *owner = peer_owner(peer);
 	struct upcall_owner *first;
 	struct mmu_notifier *mn;
 
@@ -267,6 +272,28 @@ void upcall_owner_unbind(struct upcall_peer *peer)
 	mmu_notifier_put(&owner->mn);
 }
 
+/* A process may close its files before its address space goes, if somebody looks at that. */
+static bool owner_is_exiting(struct upcall_peer *peer)
+{
+	bool same;
+
+	if (!(current->flags & PF_EXITING))
+		return false;
+	spin_lock(&peer->lock);
+	same = peer->ident && peer->ident->tgid == task_tgid(current);
+	spin_unlock(&peer->lock);
+	return same;
+}
+
+/* A receiver with a fatal signal, not in do_exit() yet; another thread's exec sends one too. */
+static void owner_describe_kill(struct upcall_death *death)
+{
+	if (READ_ONCE(current->signal->group_exec_task))
+		death->reason = UPCALL_REASON_EXEC;
+	else
+		death->exit_status = READ_ONCE(current->signal->group_exit_code);
+}
+
 /**
  * upcall_owner_death() - Why a peer ends now
  * @peer: Which ends.
@@ -278,7 +305,7 @@ void upcall_owner_unbind(struct upcall_peer *peer)
  */
 void upcall_owner_death(struct upcall_peer *peer, u32 reason, struct upcall_death *death)
 {
-	struct upcall_owner *owner = smp_load_acquire(&peer->owner);
+	struct upcall_owner *owner = peer_owner(peer);
 	bool dead = false;
 
 	memset(death, 0, sizeof(*death));
@@ -293,11 +320,10 @@ void upcall_owner_death(struct upcall_peer *peer, u32 reason, struct upcall_deat
 		return;
 	death->when = ktime_get();
 	death->reason = reason;
-	if (current->flags & PF_EXITING) {
+	if (owner_is_exiting(peer)) {
 		death->reason = UPCALL_REASON_EXITED;
 		death->exit_status = current->exit_code;
 	} else if (reason == UPCALL_REASON_EXITED) {
-		/* A receiver with a fatal signal, not in do_exit() yet. */
-		death->exit_status = READ_ONCE(current->signal->group_exit_code);
+		owner_describe_kill(death);
 	}
 }

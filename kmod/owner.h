@@ -79,7 +79,7 @@ struct upcall_death {
  */
 struct upcall_owner {
 	struct mmu_notifier mn;
-	spinlock_t lock;
+	spinlock_t lock;	/* protects @peers, @dead and @death */
 	struct list_head peers;
 	bool dead;
 	struct upcall_death death;

@@ -204,7 +204,7 @@ struct upcall_peer *upcall_peer_next(int *id)
 
 	rcu_read_lock();
 	while ((peer = idr_get_next(&peers, id)) && !refcount_inc_not_zero(&peer->refs))
-		++*id;
+		*id += 1;
 	rcu_read_unlock();
 	return peer;
 }
@@ -382,7 +382,8 @@ int upcall_ids_add_locked(struct upcall_ids_table *table, struct upcall_call *ca
 
 	if (slot < 0)
 		return -ENOMEM;
-	*id = (u64)++table->seq << 32 | slot;
+	table->seq++;
+	*id = (u64)table->seq << 32 | slot;
 	return 0;
 }
 

@@ -56,7 +56,7 @@ struct upcall_ids_table {
  */
 struct upcall_peer {
 	refcount_t refs;
-	spinlock_t lock;
+	spinlock_t lock;	/* see DOC Locking */
 	int id;
 	struct upcall_owner *owner;
 	struct list_head owner_link;

@@ -20,7 +20,7 @@ static int serve(struct upcall_incoming *incoming, void *user)
 	(void)user;
 	if (upcall_incoming_op(incoming) == OP_HOLD) {
 		hold_began = true;
-		eventually(hold_end);
+		(void)eventually(hold_end);
 		return 23;
 	}
 	memcpy(&size, upcall_incoming_data(incoming), sizeof(size));
@@ -136,7 +136,7 @@ static void *interrupt(void *arg)
 {
 	pthread_t *target = arg;
 
-	eventually(hold_began);
+	(void)eventually(hold_began);
 	usleep(20000);
 	pthread_kill(*target, SIGUSR1);
 	return NULL;

@@ -36,7 +36,7 @@ static int wait_for_go(struct upcall_incoming *incoming, void *user)
 	struct shared *shared = user;
 
 	shared->calls++;
-	eventually(shared->go);
+	(void)eventually(shared->go);
 	shared->cancelled = upcall_incoming_cancelled(incoming);
 	return 0;
 }
@@ -48,7 +48,18 @@ static int reply_then_wait(struct upcall_incoming *incoming, void *user)
 
 	upcall_reply(incoming, 0, NULL, 0);
 	shared->calls++;
-	eventually(shared->go);
+	(void)eventually(shared->go);
+	return 0;
+}
+
+static int keep_then_wait(struct upcall_incoming *incoming, void *user)
+{
+	struct shared *shared = user;
+
+	upcall_incoming_keep(incoming);
+	shared->kept = incoming;
+	(void)eventually(shared->go);
+	shared->calls++;
 	return 0;
 }
 
@@ -215,6 +226,28 @@ TEST_F(push, hook_waits_for_a_function_that_has_answered_but_runs)
 	self->shared.go = true;
 	EXPECT_EQ(0, owner_join(&self->owner));
 	EXPECT_EQ(1, self->shared.destroyed);
+}
+
+TEST_F(push, hook_waits_for_a_function_whose_kept_call_was_freed)
+{
+	struct caller caller = { 0 };
+	uint64_t handle = EXPORT(keep_then_wait);
+	struct upcall_stat stat;
+
+	ASSERT_EQ(0, owner_start(&self->owner, 2));
+	ASSERT_EQ(0, caller_start(&caller, self->other, handle));
+	ASSERT_TRUE(eventually(self->shared.kept));
+	upcall_incoming_free(self->shared.kept);
+	EXPECT_LT(0, caller_join(&caller));
+	EXPECT_EQ((int32_t)UPCALL_STATUS_RAISED, upcall_call_status(caller.call));
+	EXPECT_EQ(0, upcall_stop(self->owner.peer));
+	EXPECT_TRUE(eventually(upcall_stat(self->owner.peer, handle, &stat, sizeof(stat)) ==
+			       -ESHUTDOWN));
+	EXPECT_EQ(0, self->shared.destroyed);
+	self->shared.go = true;
+	EXPECT_EQ(0, owner_join(&self->owner));
+	EXPECT_EQ(1, self->shared.destroyed);
+	upcall_call_free(caller.call);
 }
 
 TEST_F(push, hooks_run_at_close_for_what_was_not_released)

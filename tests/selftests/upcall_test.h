@@ -7,6 +7,10 @@
 #ifndef UPCALL_TEST_H
 #define UPCALL_TEST_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE	/* setresuid(); include this header, or the harness, first */
+#endif
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -168,14 +172,33 @@ union any_event {
 	char bytes[512];
 };
 
-/* The next event, whatever it is: its type, or -errno. */
+/*
+ * The next event, whatever it is: its type, or -errno. Events that came in the same batch are
+ * kept for the next call by this thread on this peer.
+ */
 static inline int next_event(int fd, union any_event *event)
 {
+	static __thread struct {
+		int fd;
+		uint32_t at, used;
+		char buf[65536] __attribute__((aligned(8)));
+	} batch;
 	struct upcall_exchange out;
-	/* Room for one only: a call with the largest payload that fits, and nothing behind. */
-	int err = receive(fd, event, sizeof(*event), 1, 0, &out);
+	struct upcall_event *head;
+	int err;
 
-	return err ? err : (int)event->event.type;
+	if (batch.fd != fd || batch.at >= batch.used) {
+		err = receive(fd, batch.buf, sizeof(batch.buf), 1, 0, &out);
+		if (err)
+			return err;
+		batch.fd = fd;
+		batch.at = 0;
+		batch.used = out.events_used;
+	}
+	head = (struct upcall_event *)(batch.buf + batch.at);
+	memcpy(event, head, head->size < sizeof(*event) ? head->size : sizeof(*event));
+	batch.at += head->size;
+	return event->event.type;
 }
 
 /* The next event must be a CALL: 0, or -errno, or -EPROTO for another event. */

@@ -22,7 +22,6 @@ static void answer_later(struct upcall_incoming *incoming, int status,
 static void dispatch_call(struct upcall_incoming *incoming, struct upcall_command *later)
 {
 	struct upcall_callback *callback = incoming->callback;
-	bool kept = false;
 	int status;
 
 	if (!callback) {
@@ -30,11 +29,12 @@ static void dispatch_call(struct upcall_incoming *incoming, struct upcall_comman
 		upcall_incoming_free(incoming);
 		return;
 	}
-	incoming->kept = &kept;
+	incoming->dispatched = true;
 	status = callback->fn(incoming, callback->user);
-	if (kept)
-		return;	/* it may be freed already */
-	incoming->kept = NULL;
+	if (incoming->kept) {
+		upcall_incoming_put(incoming);
+		return;
+	}
 	if (later)
 		answer_later(incoming, status, later);
 	else

@@ -95,6 +95,7 @@ int upcall_incoming_new_locked(struct upcall_peer *peer, struct upcall_batch *ba
 	incoming->batch = batch;
 	atomic_fetch_add(&batch->refs, 1);
 	incoming->event = event;
+	atomic_init(&incoming->refs, 1);
 	atomic_init(&incoming->answer, UPCALL_OPEN);
 
 	incoming->callback = upcall_callback_find_locked(peer, event);
@@ -237,17 +238,15 @@ static void incoming_let_go(struct upcall_incoming *incoming)
 {
 	bool released = incoming->event->type == UPCALL_EVENT_RELEASED;
 
-	if (incoming_is_call(incoming) && atomic_load(&incoming->answer) != UPCALL_ANSWERED)
-		incoming_answer_for_owner(incoming);
 	if (incoming->callback)
 		upcall_callback_unpin(incoming->callback);
 	if (released)
 		upcall_callback_shutdown_if_drained(incoming->peer);
 }
 
-void upcall_incoming_free(struct upcall_incoming *incoming)
+void upcall_incoming_put(struct upcall_incoming *incoming)
 {
-	if (!incoming)
+	if (atomic_fetch_sub(&incoming->refs, 1) != 1)
 		return;
 	if (!upcall_peer_forked(incoming->peer))
 		incoming_let_go(incoming);
@@ -256,10 +255,20 @@ void upcall_incoming_free(struct upcall_incoming *incoming)
 	free(incoming);
 }
 
+void upcall_incoming_free(struct upcall_incoming *incoming)
+{
+	if (!incoming)
+		return;
+	if (incoming_is_call(incoming) && atomic_load(&incoming->answer) != UPCALL_ANSWERED &&
+	    !upcall_peer_forked(incoming->peer))
+		incoming_answer_for_owner(incoming);
+	upcall_incoming_put(incoming);
+}
+
 void upcall_incoming_keep(struct upcall_incoming *incoming)
 {
-	if (!incoming->kept)
+	if (!incoming->dispatched || incoming->kept)
 		return;
-	*incoming->kept = true;
-	incoming->kept = NULL;
+	incoming->kept = true;
+	atomic_fetch_add(&incoming->refs, 1);
 }

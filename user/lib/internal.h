@@ -12,8 +12,9 @@
  *	  users		the application's references; the last one sends RELEASE
  *	  pins		the slot, until RELEASED was read; each incoming of it. The last
  *			one runs the destroy hook.
- *	incoming	one owner: the ready queue's batch (as bytes), then the thread that took
- *			it. Pins its callback, refers to its peer and its batch.
+ *	incoming	one owner: the thread that took it, or the application that keeps it;
+ *			and the function that runs on it. Pins its callback, so that the hook
+ *			waits for both. Refers to its peer and its batch.
  *	batch		refs: the ready queue, each incoming out of it
  *
  * After fork() the child takes no lock and follows no list: either may be half done.
@@ -150,7 +151,9 @@ enum upcall_answer { UPCALL_OPEN, UPCALL_ANSWERING, UPCALL_ANSWERED };
  * @bucket_next: In upcall_peer.calls. Protected by the peer's lock.
  * @cancelled: CALL: why nobody wants the answer any more, or 0.
  * @answer: CALL: enum upcall_answer.
- * @kept: Where the dispatching thread wants to know that the application keeps it, or NULL.
+ * @refs: One of its owner; while a function runs on it that keeps it, another one.
+ * @dispatched: A function runs, or ran, on it.
+ * @kept: The application said that it frees it.
  */
 struct upcall_incoming {
 	struct upcall_peer *peer;
@@ -160,7 +163,9 @@ struct upcall_incoming {
 	struct upcall_incoming *bucket_next;
 	atomic_uint cancelled;
 	atomic_int answer;
-	bool *kept;
+	atomic_uint refs;
+	bool dispatched;
+	bool kept;
 };
 
 /**
@@ -199,6 +204,7 @@ int upcall_incoming_new_locked(struct upcall_peer *peer, struct upcall_batch *ba
 			       struct upcall_incoming **incoming);
 void upcall_incoming_cancel_locked(struct upcall_peer *peer,
 				   const struct upcall_event_cancel *cancel);
+void upcall_incoming_put(struct upcall_incoming *incoming);
 bool upcall_incoming_answer_begin(struct upcall_incoming *incoming);
 int upcall_incoming_answer_end(struct upcall_incoming *incoming, int err);
 void upcall_incoming_reply_command(const struct upcall_incoming *incoming, int32_t status,

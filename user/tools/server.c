@@ -267,7 +267,7 @@ static void server_receive(struct server *server)
 			break;
 		server_event(server, type, incoming);
 	}
-	if (type == -ESHUTDOWN || type == -EPERM)
+	if (type != -EAGAIN)
 		tool_die(EXIT_NO, "%s: %s (%s)", server_name(server), upcall_errname(type),
 			 upcall_strerror(type));
 	if (server->options->calls && server->taken >= server->options->calls)

@@ -80,14 +80,14 @@
 
 /*
  * How far a call came. Beside every errno of a call stands one of these:
- * whether it may have run, and so whether it is safe to try again.
+ * whether it may have run, and so whether it is safe to try again. Put UNKNOWN there
+ * before the call: if it is still there, the struct could not be written; treat it
+ * as DELIVERED.
  */
-#define UPCALL_STAGE_UNKNOWN		0	/* never written by the kernel: put it there before
-						 * the call, find it when the struct could not be
-						 * written back. Treat it as DELIVERED. */
-#define UPCALL_STAGE_NOT_DELIVERED	1	/* did not run and will not: a retry is safe */
-#define UPCALL_STAGE_DELIVERED		2	/* may have run, may be running */
-#define UPCALL_STAGE_REPLIED		3	/* ran to its end */
+#define UPCALL_STAGE_UNKNOWN		0 /* never written by the kernel, see below */
+#define UPCALL_STAGE_NOT_DELIVERED	1 /* did not run and will not: a retry is safe */
+#define UPCALL_STAGE_DELIVERED		2 /* may have run, may be running */
+#define UPCALL_STAGE_REPLIED		3 /* ran to its end */
 
 /* Why a callback ended: upcall_stat.reason, upcall_invoke.reason */
 #define UPCALL_REASON_NONE		0	/* it is alive */
@@ -95,16 +95,16 @@
 #define UPCALL_REASON_ABORTED		2	/* RELEASE with UPCALL_RELEASE_ABORT by its owner */
 #define UPCALL_REASON_REVOKED		3	/* RELEASE by an administrator */
 #define UPCALL_REASON_SHUTDOWN		4	/* SHUTDOWN of the owner's peer */
-#define UPCALL_REASON_CLOSED		5	/* the last descriptor of the owner's peer was closed */
-#define UPCALL_REASON_EXITED		6	/* the owner exited or was killed: exit_status says how */
+#define UPCALL_REASON_CLOSED		5	/* the owner's peer was closed */
+#define UPCALL_REASON_EXITED		6	/* the owner exited or was killed */
 #define UPCALL_REASON_EXEC		7	/* the owner called execve() */
-#define UPCALL_REASON_UNKNOWN		8	/* issued once, ended, its record has been forgotten */
+#define UPCALL_REASON_UNKNOWN		8	/* its record has been forgotten */
 
 /*
  * A negative status of a reply is reserved for libraries, a positive one is the
  * application's own failure, 0 is success. The kernel passes it on unread.
  */
-#define UPCALL_STATUS_RAISED		((__u32)-1)	/* the callback raised: payload is UTF-8 text */
+#define UPCALL_STATUS_RAISED		((__u32)-1)	/* it raised: payload is UTF-8 text */
 
 /* ------------------------------------------------------------------------- */
 /*
@@ -113,15 +113,15 @@
  */
 #define UPCALL_FEATURE_SYNC		(1ULL << 0)	/* INVOKE, kept replies, resume */
 #define UPCALL_FEATURE_ONEWAY		(1ULL << 1)	/* UPCALL_INVOKE_ONEWAY */
-#define UPCALL_FEATURE_CANCEL		(1ULL << 2)	/* UPCALL_COMMAND_CANCEL, UPCALL_EVENT_CANCEL */
-#define UPCALL_FEATURE_ASYNC		(1ULL << 3)	/* UPCALL_COMMAND_CALL, UPCALL_EVENT_RESULT */
+#define UPCALL_FEATURE_CANCEL		(1ULL << 2)	/* COMMAND_CANCEL, EVENT_CANCEL */
+#define UPCALL_FEATURE_ASYNC		(1ULL << 3)	/* COMMAND_CALL, EVENT_RESULT */
 #define UPCALL_FEATURE_NOTIFY		(1ULL << 4)	/* UPCALL_COMMAND_NOTIFY, LATEST */
 #define UPCALL_FEATURE_AUTOEND		(1ULL << 5)	/* UPCALL_REGISTER_AUTOEND */
 #define UPCALL_FEATURE_SERIAL		(1ULL << 6)	/* UPCALL_REGISTER_SERIAL */
 #define UPCALL_FEATURE_NESTED		(1ULL << 7)	/* parents, wait_call, EDEADLK */
 #define UPCALL_FEATURE_WAIT_ROOM	(1ULL << 8)	/* UPCALL_INVOKE_WAIT_ROOM, EPOLLOUT */
 #define UPCALL_FEATURE_FDS		(1ULL << 9)	/* descriptors with calls and replies */
-#define UPCALL_FEATURE_STUB		(1ULL << 10)	/* EXPORT, STUB_ONLY, AUTO_RELEASE, UNREFERENCED */
+#define UPCALL_FEATURE_STUB		(1ULL << 10)	/* EXPORT and all about stub fds */
 #define UPCALL_FEATURE_ADOPT		(1ULL << 11)	/* ADOPT, CONFIG, IDEMPOTENT */
 
 struct upcall_info {
@@ -161,7 +161,7 @@ struct upcall_info {
 #define UPCALL_ACCESS_STUB_ONLY	4	/* nobody by handle; not built yet: EINVAL */
 
 #define UPCALL_REGISTER_SIGNATURE	(1U << 0) /* callers must name the same signature */
-#define UPCALL_REGISTER_AUTOEND		(1U << 1) /* notifications end when delivered; not with SERIAL */
+#define UPCALL_REGISTER_AUTOEND		(1U << 1) /* notifications end when delivered */
 #define UPCALL_REGISTER_SERIAL		(1U << 2) /* one call at a time, strictly in order */
 #define UPCALL_REGISTER_IDEMPOTENT	(1U << 3) /* a successor may run a delivered call again */
 #define UPCALL_REGISTER_UNREFERENCED	(1U << 4) /* event when the last stub fd is closed */
@@ -171,17 +171,18 @@ struct upcall_info {
 struct upcall_register {
 	__u32 size;			/* [in] */
 	__u32 flags;			/* [in] UPCALL_REGISTER_* */
-	__aligned_u64 cookie;		/* [in] the owner's own word, in every event; shown to nobody else */
+	__aligned_u64 cookie;		/* [in] the owner's; in its events only */
 	char label[UPCALL_MAX_LABEL];	/* [in] for people, NUL-padded */
 	__aligned_u64 signature;	/* [in] with UPCALL_REGISTER_SIGNATURE, else 0 */
-	__aligned_u64 word;		/* [in] left behind for callers when it dies: see upcall_stat */
+	__aligned_u64 word;		/* [in] left for callers: upcall_stat.word */
 	__u32 access;			/* [in] UPCALL_ACCESS_* */
 	__u32 access_id;		/* [in] uid or gid in the owner's user namespace, else 0 */
 	__u32 max_arg;			/* [in] bytes, 0 to UPCALL_MAX_PAYLOAD */
 	__u32 max_queued_calls;		/* [in] 1 to UPCALL_MAX_QUEUED_CALLS */
 	__aligned_u64 max_queued_bytes;	/* [in] of arguments waiting; at least max_arg,
-					 *	at most UPCALL_MAX_QUEUED_CALLS * UPCALL_MAX_PAYLOAD */
-	__aligned_u64 handle;		/* [out] 1 to UPCALL_MAX_HANDLE, never issued before or again */
+					 *	at most 4 GiB
+					 */
+	__aligned_u64 handle;		/* [out] 1 to UPCALL_MAX_HANDLE; unique */
 };
 
 /* ------------------------------------------------------------------------- */
@@ -214,7 +215,7 @@ struct upcall_rebind {
  * Errors: ESTALE, EPERM (of another peer).
  */
 #define UPCALL_RELEASE_ABORT	(1U << 0)
-#define UPCALL_RELEASE_WORD	(1U << 1)	/* set word first; by the owner only (else EINVAL) */
+#define UPCALL_RELEASE_WORD	(1U << 1)	/* set word first; else EINVAL if not own */
 
 struct upcall_release {
 	__u32 size;			/* [in] */
@@ -244,9 +245,9 @@ struct upcall_stat {
 	__u32 state;			/* [out] UPCALL_STATE_* */
 	__u32 reason;			/* [out] UPCALL_REASON_* */
 	__u32 exit_status;		/* [out] with EXITED: as wait(2) reports it */
-	__u32 owned;			/* [out] 1: by this peer, the members marked "own" are set */
+	__u32 owned;			/* [out] 1: by this peer, see "own" */
 	__aligned_u64 died_ns;		/* [out] CLOCK_MONOTONIC, 0 while it lives */
-	__aligned_u64 word;		/* [out] what the owner left, once it is not LIVE; "own" before */
+	__aligned_u64 word;		/* [out] what the owner left; LIVE: "own" */
 
 	/* The owner as of REGISTER, in the caller's namespaces; unmapped: -1. Not set when DEAD. */
 	__u32 uid;			/* [out] effective */
@@ -408,7 +409,7 @@ struct upcall_export {
  *   EDQUOT      the caller's uid has too many calls or bytes under way
  *   ENOMEM, EFAULT  the argument could not be taken
  *   EAGAIN      the callback's queue is full, or this uid has its half of it
- *   EINTR       a signal handler ran                       (NOT_DELIVERED, or DELIVERED and call_id)
+ *   EINTR       a signal handler ran        (NOT_DELIVERED, or DELIVERED and call_id)
  *   EOWNERDEAD  the owner died, or shut down, with the call (DELIVERED)
  *   ECANCELED   cancelled, or aborted by RELEASE           (NOT_DELIVERED or DELIVERED)
  *   ESHUTDOWN   SHUTDOWN of this peer                      (NOT_DELIVERED or DELIVERED)
@@ -421,7 +422,7 @@ struct upcall_export {
 #define UPCALL_INVOKE_SIGNATURE		(1U << 2) /* signature is set */
 #define UPCALL_INVOKE_STUB_FD		(1U << 3) /* target is a stub fd; not built yet */
 #define UPCALL_INVOKE_WAIT_ROOM		(1U << 4) /* wait instead of EAGAIN; not built yet */
-#define UPCALL_INVOKE_LATEST		(1U << 5) /* ONEWAY: replace one's newest that waits; not built yet */
+#define UPCALL_INVOKE_LATEST		(1U << 5) /* ONEWAY: replace the newest; not built yet */
 
 struct upcall_invoke {
 	__u32 size;			/* [in] */
@@ -433,7 +434,7 @@ struct upcall_invoke {
 	__u32 arg_len;			/* [in] bytes, 0 to UPCALL_MAX_PAYLOAD */
 	__u32 reply_room;		/* [in] bytes at reply; ONEWAY: 0 */
 	__u32 reply_max;		/* [in] the longest reply that is accepted; ONEWAY: 0 */
-	__u32 op;			/* [in] which of the callback's operations; passed on unread */
+	__u32 op;			/* [in] which operation; passed on unread */
 	__aligned_u64 signature;	/* [in] with SIGNATURE, else 0 */
 	__aligned_u64 parent;		/* [in] 0; call this one is nested in; not built yet */
 	__aligned_u64 fds;		/* [in] 0; pointer to __u32; not built yet */
@@ -463,7 +464,7 @@ struct upcall_invoke {
  * The commands are carried out in order, each with its own error; a failed one does
  * not stop those behind it. Then, if every command succeeded and events_len is not 0,
  * events are received: at once what there is, else the call waits for one.
- * If a command failed, what there is is received without waiting.
+ * If a command failed, only what there is at once is received.
  *
  * Events are written to the buffer one behind the other, each at a multiple of
  * 8, upcall_event.size bytes long. At most max_calls of them are CALLs, at most
@@ -517,7 +518,7 @@ struct upcall_exchange {
  *            ENOENT nobody wants it any more, or no such call: either way it has had
  *            its owner's end. EMSGSIZE the caller takes only `needed' bytes, ENOMEM (its memory
  *            cgroup), EFAULT: the call is still to be answered
- *   REFUSE   target: call; status: an errno, 1 to 4095. The call was not run and will not
+ *   REFUSE   target: call; status: an errno, 1 to 511. The call was not run and will not
  *            be: its caller gets this errno and NOT_DELIVERED. ENOENT as above; EINVAL
  *   CANCEL   target: a call_id of this peer's INVOKE that nobody waits for. Before delivery it
  *            is taken back, after it the owner gets CANCEL; a kept reply is dropped.
@@ -569,7 +570,7 @@ struct upcall_event {
 	__u32 size;			/* bytes with payload and padding, a multiple of 8 */
 	__u32 type;			/* UPCALL_EVENT_* */
 	__aligned_u64 handle;		/* of the callback */
-	__aligned_u64 cookie;		/* of the callback, as of this delivery; RESULT: user_data */
+	__aligned_u64 cookie;		/* the callback's, now; RESULT: user_data */
 };
 
 /* What a call is: upcall_event_call.flags, upcall_list_call.flags */
@@ -585,9 +586,8 @@ struct upcall_event {
  */
 struct upcall_event_call {
 	struct upcall_event event;
-	__aligned_u64 call;		/* id, of this peer only; never 0, never reused while it lives */
-	__aligned_u64 seq;		/* order of this callback's calls: each caller's own are
-					 * increasing in the order in which it made them */
+	__aligned_u64 call;		/* id of this peer's; never 0 */
+	__aligned_u64 seq;		/* increasing: the order of this callback's calls */
 	__aligned_u64 deadline_ns;	/* CLOCK_MONOTONIC of the receiver */
 	__aligned_u64 start_time;	/* of the caller: field 22 of /proc/PID/stat */
 	__u32 flags;			/* UPCALL_CALL_* */
@@ -632,7 +632,7 @@ struct upcall_event_result {
 struct upcall_event_cancel {
 	struct upcall_event event;
 	__aligned_u64 call;		/* upcall_event_call.call */
-	__u32 error;			/* why: ECANCELED, ETIMEDOUT, EOWNERDEAD is never seen here */
+	__u32 error;			/* why: what its caller was told */
 	__u32 reserved;			/* 0 */
 };
 
@@ -668,7 +668,7 @@ struct upcall_config {
 	__u32 size;			/* [in] */
 	__u32 flags;			/* [in] UPCALL_CONFIG_* */
 	__aligned_u64 orphan_ns;	/* [in] ADOPTABLE: how long it waits for a successor */
-	__aligned_u64 events;		/* [in] bit mask of event types beyond version 1 that are wanted */
+	__aligned_u64 events;		/* [in] mask of types beyond version 1 */
 };
 
 #endif /* _UAPI_LINUX_UPCALL_H */
