@@ -29,7 +29,7 @@ FIXTURE_SETUP(pull)
 FIXTURE_TEARDOWN(pull)
 {
 	upcall_incoming_free(self->incoming);
-	upcall_call_free(self->caller.call);
+	caller_end(&self->caller, self->other);
 	upcall_options_free(self->options);
 	upcall_close(self->other);
 	upcall_close(self->peer);

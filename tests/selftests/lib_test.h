@@ -62,6 +62,7 @@ struct caller {
 	size_t len;
 	uint64_t deadline;
 	pthread_t thread;
+	bool running;
 	int ret;
 };
 
@@ -81,13 +82,25 @@ static inline int caller_start(struct caller *caller, struct upcall_peer *peer, 
 		caller->deadline = SOON;
 	if (!caller->call && upcall_call_new(peer, &caller->call) < 0)
 		return -ENOMEM;
-	return -pthread_create(&caller->thread, NULL, caller_main, caller);
+	caller->running = pthread_create(&caller->thread, NULL, caller_main, caller) == 0;
+	return caller->running ? 0 : -EAGAIN;
 }
 
 static inline int caller_join(struct caller *caller)
 {
 	pthread_join(caller->thread, NULL);
+	caller->running = false;
 	return caller->ret;
+}
+
+/* Also where the test gave up half way. */
+static inline void caller_end(struct caller *caller, struct upcall_peer *peer)
+{
+	if (caller->running) {
+		upcall_shutdown(peer);
+		caller_join(caller);
+	}
+	upcall_call_free(caller->call);
 }
 
 #endif /* LIB_TEST_H */

@@ -39,10 +39,25 @@ struct upcall_peer *upcall_peer_get(struct upcall_peer *peer)
 	return peer;
 }
 
+/* What a thread left in the ready queue when it came back to a peer that was closed. */
+static void peer_free_ready(struct upcall_peer *peer)
+{
+	struct upcall_batch *batch;
+
+	while ((batch = peer->ready)) {
+		peer->ready = batch->next;
+		upcall_batch_put(batch);
+	}
+}
+
 void upcall_peer_put(struct upcall_peer *peer)
 {
 	if (atomic_fetch_sub(&peer->refs, 1) != 1)
 		return;
+	if (!upcall_peer_forked(peer)) {
+		peer_free_ready(peer);
+		pthread_mutex_destroy(&peer->lock);
+	}
 	if (peer->transport)
 		peer->transport->close(peer->transport);
 	free(peer->slots);
