@@ -182,8 +182,10 @@ int upcall_exchange(struct upcall_peer *peer, struct upcall_exchange *args,
 	if (!args->events_len)
 		return upcall_receive_write(args, user, usize);
 	err = upcall_receive(peer, args, user, usize);
-	if (!err || err == -EFAULT || !args->command_count)
+	if (!err || err == -EFAULT)
 		return err;
+	if (!args->command_count)	/* @needed counts also in failure */
+		return err == -EMSGSIZE ? upcall_receive_write(args, user, usize) ?: err : err;
 	args->wait_error = err == -ERESTARTSYS ? EINTR : -err;
 	return upcall_receive_write(args, user, usize);
 }

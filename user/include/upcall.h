@@ -334,7 +334,7 @@ int upcall_reply(struct upcall_incoming *incoming, int32_t status, const void *d
 /**
  * upcall_refuse() - Answer a call that did not and will not run
  * @incoming: A call that has not been answered, of any thread.
- * @err: An errno, 1 to 4095, for the caller, beside UPCALL_STAGE_NOT_DELIVERED; either sign.
+ * @err: An errno, 1 to 511, for the caller, beside UPCALL_STAGE_NOT_DELIVERED; either sign.
  *
  * Return: 0; 1 nobody wants the answer any more; -EALREADY; -EINVAL.
  */

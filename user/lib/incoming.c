@@ -181,7 +181,7 @@ int upcall_refuse(struct upcall_incoming *incoming, int err)
 
 	if (err < 0)
 		err = -err;
-	if (!incoming_is_call(incoming) || err < 1 || err > 4095)
+	if (!incoming_is_call(incoming) || err < 1 || err > 511)
 		return -EINVAL;
 	command.target = incoming_call(incoming)->call;
 	command.status = (uint32_t)err;

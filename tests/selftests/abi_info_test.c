@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* INFO: binds nothing, and announces what is built: no more and no less. */
+#include "abi_test.h"
+
+static int info(int fd, struct upcall_info *args)
+{
+	memset(args, POISON, sizeof(*args));
+	args->size = sizeof(*args);
+	args->flags = 0;
+	args->reserved = 0;
+	return verb(fd, UPCALL_IOC_INFO, args);
+}
+
+static uint64_t features(int fd)
+{
+	struct upcall_info args;
+
+	return info(fd, &args) ? 0 : args.features;
+}
+
+TEST_F(pair, info_reports_version_limits_and_instance)
+{
+	struct upcall_info args;
+
+	ASSERT_EQ(0, info(self->caller, &args));
+	EXPECT_EQ(sizeof(args), args.size);
+	EXPECT_EQ(UPCALL_ABI_VERSION, args.abi_version);
+	EXPECT_NE(0, args.instance);
+	EXPECT_EQ(UPCALL_MAX_PAYLOAD, args.max_payload);
+	EXPECT_EQ(UPCALL_MAX_QUEUED_CALLS, args.max_queued_calls);
+	EXPECT_EQ(UPCALL_MAX_COMMANDS, args.max_commands);
+	EXPECT_EQ(1U << 22, args.max_callbacks);
+	EXPECT_EQ(1U << 20, args.max_callbacks_user);
+	EXPECT_EQ(65536, args.max_queued_calls_user);
+	EXPECT_EQ(64U << 20, args.max_queued_bytes_user);
+}
+
+static int info_in_child(void *arg)
+{
+	int fd = peer_open();
+
+	return info(fd, arg) ? 1 : 0;
+}
+
+TEST_F(pair, instance_is_the_same_for_all_peers_and_processes)
+{
+	struct upcall_info mine, other, *childs = shared_alloc(sizeof(*childs));
+
+	ASSERT_EQ(0, info(self->owner, &mine));
+	ASSERT_EQ(0, info(self->caller, &other));
+	ASSERT_EQ(0, reap(spawn(info_in_child, childs)));
+	EXPECT_EQ(mine.instance, other.instance);
+	EXPECT_EQ(mine.instance, childs->instance);
+}
+
+static int register_on(void *arg)
+{
+	return register_new(*(int *)arg, COOKIE, UPCALL_ACCESS_SAME_USER) ? 0 : 1;
+}
+
+TEST(info_binds_nothing)
+{
+	struct upcall_register reg = REGISTER_ARGS();
+	struct upcall_info args;
+	int fd = peer_open();
+
+	ASSERT_EQ(0, info(fd, &args));
+	/* Another process makes it its own ... */
+	ASSERT_EQ(0, reap(spawn(register_on, &fd)));
+	/* ... so that it is not ours; INFO goes on nevertheless. */
+	EXPECT_EQ(-EPERM, verb(fd, UPCALL_IOC_REGISTER, &reg));
+	EXPECT_EQ(0, info(fd, &args));
+}
+
+TEST_F(pair, info_works_on_an_ended_peer)
+{
+	struct upcall_info args;
+
+	ASSERT_EQ(0, shut_down(self->owner));
+	EXPECT_EQ(0, info(self->owner, &args));
+}
+
+TEST_F(pair, info_flags_and_reserved_members_are_einval)
+{
+	struct upcall_info args = { .size = sizeof(args) };
+	int bit;
+
+	for (bit = 0; bit < 32; bit++) {
+		args.flags = 1U << bit;
+		EXPECT_EQ(-EINVAL, verb(self->caller, UPCALL_IOC_INFO, &args));
+	}
+	args.flags = 0;
+	args.reserved = 1;
+	EXPECT_EQ(-EINVAL, verb(self->caller, UPCALL_IOC_INFO, &args));
+}
+
+TEST_F(pair, features_are_those_that_this_version_builds)
+{
+	EXPECT_EQ(UPCALL_FEATURE_SYNC | UPCALL_FEATURE_ONEWAY | UPCALL_FEATURE_CANCEL,
+		  features(self->caller));
+}
+
+TEST_F(pair, limits_of_what_is_not_built_are_zero)
+{
+	struct upcall_info args;
+
+	ASSERT_EQ(0, info(self->caller, &args));
+	if (!(args.features & UPCALL_FEATURE_FDS))
+		EXPECT_EQ(0, args.max_fds);
+	if (!(args.features & UPCALL_FEATURE_NESTED))
+		EXPECT_EQ(0, args.max_nesting);
+}
+
+TEST_F(pair, unbuilt_verbs_are_enotty_and_their_features_absent)
+{
+	struct upcall_export export = { .size = sizeof(export), .handle = self->handle };
+	struct upcall_config config = { .size = sizeof(config) };
+	struct upcall_adopt adopt = { .size = sizeof(adopt) };
+
+	EXPECT_EQ(-ENOTTY, verb(self->owner, UPCALL_IOC_EXPORT, &export));
+	EXPECT_EQ(-ENOTTY, verb(self->owner, UPCALL_IOC_ADOPT, &adopt));
+	EXPECT_EQ(-ENOTTY, verb(self->owner, UPCALL_IOC_CONFIG, &config));
+	EXPECT_EQ(0, features(self->owner) & (UPCALL_FEATURE_STUB | UPCALL_FEATURE_ADOPT));
+}
+
+TEST_F(pair, unknown_verbs_are_enotty)
+{
+	struct upcall_info args = { .size = sizeof(args) };
+	unsigned int nr;
+
+	for (nr = 0x0c; nr <= 0xff; nr++)
+		EXPECT_EQ(-ENOTTY, verb(self->owner, _IO(UPCALL_IOC_MAGIC, nr), &args));
+	/* The number alone is not enough: type, direction and size belong to it. */
+	EXPECT_EQ(-ENOTTY, verb(self->owner, _IO(0xc5, 0), &args));
+	EXPECT_EQ(-ENOTTY, verb(self->owner, _IOWR(UPCALL_IOC_MAGIC, 0, args), &args));
+}
+
+TEST_F(pair, unbuilt_and_unknown_commands_are_einval)
+{
+	static const uint32_t types[] = {
+		0, UPCALL_COMMAND_CALL, UPCALL_COMMAND_NOTIFY, UPCALL_COMMAND_REBIND + 1, ~0U,
+	};
+	struct upcall_command cmd;
+	size_t i;
+
+	for (i = 0; i < LENGTH(types); i++) {
+		cmd = (struct upcall_command){ .type = types[i], .target = self->handle };
+		EXPECT_EQ(-EINVAL, command(self->owner, &cmd));
+	}
+	EXPECT_EQ(0, features(self->owner) & (UPCALL_FEATURE_ASYNC | UPCALL_FEATURE_NOTIFY));
+	EXPECT_EQ(0, stat_of(self->owner, self->handle).calls);
+}
+
+TEST_F(pair, unbuilt_register_flags_are_einval_and_their_features_absent)
+{
+	static const struct { uint32_t flag; uint64_t feature; } unbuilt[] = {
+		{ UPCALL_REGISTER_AUTOEND, UPCALL_FEATURE_AUTOEND },
+		{ UPCALL_REGISTER_SERIAL, UPCALL_FEATURE_SERIAL },
+		{ UPCALL_REGISTER_IDEMPOTENT, UPCALL_FEATURE_ADOPT },
+		{ UPCALL_REGISTER_UNREFERENCED, UPCALL_FEATURE_STUB },
+		{ UPCALL_REGISTER_AUTO_RELEASE, UPCALL_FEATURE_STUB },
+		{ UPCALL_REGISTER_FDS, UPCALL_FEATURE_FDS },
+	};
+	struct upcall_register args;
+	size_t i;
+
+	for (i = 0; i < LENGTH(unbuilt); i++) {
+		args = REGISTER_ARGS(.flags = unbuilt[i].flag);
+		EXPECT_EQ(-EINVAL, verb(self->owner, UPCALL_IOC_REGISTER, &args));
+		EXPECT_EQ(0, features(self->owner) & unbuilt[i].feature);
+	}
+	args = REGISTER_ARGS(.access = UPCALL_ACCESS_STUB_ONLY);
+	EXPECT_EQ(-EINVAL, verb(self->owner, UPCALL_IOC_REGISTER, &args));
+}
+
+TEST_F(pair, unbuilt_invoke_flags_are_einval_and_their_features_absent)
+{
+	static const struct { uint32_t flag; uint64_t feature; } unbuilt[] = {
+		{ UPCALL_INVOKE_STUB_FD, UPCALL_FEATURE_STUB },
+		{ UPCALL_INVOKE_WAIT_ROOM, UPCALL_FEATURE_WAIT_ROOM },
+		{ UPCALL_INVOKE_LATEST | UPCALL_INVOKE_ONEWAY, UPCALL_FEATURE_NOTIFY },
+	};
+	struct upcall_invoke args;
+	size_t i;
+
+	for (i = 0; i < LENGTH(unbuilt); i++) {
+		args = INVOKE_ARGS(self->handle);
+		args.flags |= unbuilt[i].flag;
+		EXPECT_EQ(-EINVAL, verb(self->caller, UPCALL_IOC_INVOKE, &args));
+		EXPECT_EQ(UPCALL_STAGE_NOT_DELIVERED, args.stage);
+		EXPECT_EQ(0, features(self->caller) & unbuilt[i].feature);
+	}
+	EXPECT_EQ(0, stat_of(self->owner, self->handle).calls);
+}
+
+TEST_F(pair, nested_waiting_is_einval_and_its_feature_absent)
+{
+	struct upcall_exchange args = EXCHANGE_ARGS(.wait_call = 1);
+
+	EXPECT_EQ(-EINVAL, verb(self->owner, UPCALL_IOC_EXCHANGE, &args));
+	EXPECT_EQ(0, features(self->owner) & UPCALL_FEATURE_NESTED);
+}
+
+TEST_HARNESS_MAIN
