@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # 'make demo': boots the module and runs tests/vm/demo.job in front of you. Says
 # what it is doing while it does it, and ends with the transcript.
-set -eu
+set -euo pipefail
 # shellcheck source=env.sh
 . "${0%/*}/env.sh"
 

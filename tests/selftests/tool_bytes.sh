@@ -46,16 +46,24 @@ claim an_argument_that_COMMAND_does_not_take_says_how_much_it_takes \
 claim an_argument_that_just_fits_is_taken exits 0 upcall call short 1234567890123456
 stop "$server"
 
+too_long_for()
+{
+	serve long -- seq 100 || return 1
+	fails 123 "292 bytes of output, $1 are accepted" upcall call --max-reply "$1" long &&
+		stop "$server"
+}
+
 ignored()	{ [ "$(upcall call deaf <mebibyte)" = "done" ]; }
 serve deaf -- echo "done"
 claim a_COMMAND_that_does_not_read_a_mebibyte_of_stdin_answers ignored
 claim a_reply_longer_than_the_caller_accepts_says_how_long_it_was \
-	fails 123 '5 bytes, and 3 are accepted' upcall call --max-reply 3 deaf
+	fails 123 'status -1: 5 b' upcall call --max-reply 3 deaf
 claim a_reply_that_just_fits_is_accepted exits 0 upcall call --max-reply 5 deaf
 stop "$server"
+claim a_reply_that_is_too_long_says_so_in_words_where_there_is_room too_long_for 100
 
 serve endless -- yes
-claim a_COMMAND_that_writes_for_ever_is_ended fails 123 'over 1048576 bytes' upcall call endless
+claim a_COMMAND_that_writes_for_ever_is_ended fails 123 'over 1048576 bytes of output' upcall call endless
 stop "$server"
 
 loud()

@@ -91,6 +91,27 @@ aborts()
 serve abort -- sh -c "$gate"
 claim a_second_TERM_stops_what_runs aborts
 
+# In the foreground: sh has those in the background ignore INT
+signalled()
+{
+	: >"$dir/serve.err"
+	{
+		until_true grep -q '(pid' "$dir/serve.err"
+		kill -"$1" "$(sed -n 's/.*(pid \([0-9]*\))$/\1/p' "$dir/serve.err")"
+	} &
+	exits 0 upcall serve signalled -- cat 2>"$dir/serve.err" && not upcall stat signalled
+}
+
+claim INT_ends_it_cleanly signalled INT
+claim HUP_ends_it_cleanly signalled HUP
+
+nameless()
+{
+	serve - -- cat && exits 0 upcall call "$handle" x && stop "$server"
+}
+
+claim without_a_name_it_can_be_called_by_handle nameless
+
 ends_after_two()
 {
 	exits 0 upcall call two x && exits 0 upcall call two x && wait "$server" &&

@@ -289,7 +289,8 @@ static void answer(struct job *job)
 	int err;
 
 	if (job->written > job->limit) {
-		text_print(&words, "the output is too long: %s%" PRIu64 " bytes, and %zu are accepted",
+		/* The number first: a caller with little room gets that much of it */
+		text_print(&words, "%s%" PRIu64 " bytes of output, %zu are accepted",
 			   job->written > UPCALL_MAX_PAYLOAD ? "over " : "",
 			   job->written > UPCALL_MAX_PAYLOAD ? UPCALL_MAX_PAYLOAD : job->written,
 			   job->limit);

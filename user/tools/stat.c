@@ -161,8 +161,9 @@ static int why_run(int argc, char **argv)
 	}
 	printf("%s", death(&stat).s);
 	if (stat.died_ns)
-		printf(", %s ago; the word it left: %s", text_age(died_ago(&stat)).s,
-		       hex(stat.word).s);
+		printf(", %s ago", text_age(died_ago(&stat)).s);
+	if (stat.word)
+		printf("; the word it left: %s", hex(stat.word).s);
 	printf(stat.state == UPCALL_STATE_CLOSING ? "; calls of it still run\n" : "\n");
 	return 0;
 }

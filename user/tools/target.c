@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /* Whom a command means: a handle, or a name that stands for one. */
 #include <errno.h>
-#include <string.h>
 
 #include "tool.h"
 
@@ -37,7 +36,8 @@ uint64_t target_handle(struct upcall_peer *peer, const char *text)
 		return handle;
 	err = upcall_lookup(peer, text, &handle);
 	if (err)
-		tool_die(EXIT_NO, "%s: %s", text_escape(text, SIZE_MAX).s, target_error(err));
+		tool_die(EXIT_NO, "%s: %s (%s)", text_escape(text, SIZE_MAX).s,
+			 upcall_errname(err), target_error(err));
 	return handle;
 }
 
@@ -51,16 +51,16 @@ const char *target_error(int err)
 {
 	switch (-err) {
 	case EINVAL:
-		return "EINVAL (no name: those have 1 to 64 of A-Z a-z 0-9 . _ - and no dot in front)";
+		return "no name: those are 1 to 64 of A-Z a-z 0-9 . _ - with no dot in front";
 	case ENOENT:
-		return "ENOENT (nothing is published under this name)";
+		return "nothing is published under this name";
 	case ESTALE:
-		return "ESTALE (published before the module was loaded: its handle is dead)";
+		return "published before the module was loaded: its handle is dead";
 	case EPROTO:
-		return "EPROTO (the file of this name is not one of upcall's)";
+		return "the file of this name is not one of upcall's";
 	case EACCES:
-		return "EACCES (its owner is another user than the one required, or the file of this name cannot be read)";
+		return "it belongs to another user than the one required, or its name cannot be read";
 	default:
-		return strerror(-err);
+		return upcall_strerror(err);
 	}
 }
