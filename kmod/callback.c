@@ -14,36 +14,29 @@
 #include "timens.h"
 #include "trace.h"
 
-static int callback_set_access(struct upcall_callback *cb, const struct upcall_register *args)
+static void callback_set_access(struct upcall_callback *cb, const struct upcall_register *args)
 {
 	cb->access = args->access;
-	switch (args->access) {
-	case UPCALL_ACCESS_UID:
+	if (args->access == UPCALL_ACCESS_UID)
 		cb->access_uid = make_kuid(current_user_ns(), args->access_id);
-		return uid_valid(cb->access_uid) ? 0 : -EINVAL;
-	case UPCALL_ACCESS_GID:
+	else if (args->access == UPCALL_ACCESS_GID)
 		cb->access_gid = make_kgid(current_user_ns(), args->access_id);
-		return gid_valid(cb->access_gid) ? 0 : -EINVAL;
-	default:
-		return 0;
-	}
 }
 
 static struct upcall_callback *callback_new(struct upcall_peer *peer,
 					    const struct upcall_register *args)
 {
 	struct upcall_callback *cb;
-	int err = -ENOMEM;
 
 	cb = kzalloc(sizeof(*cb), GFP_KERNEL_ACCOUNT);
 	if (!cb)
-		return ERR_PTR(err);
+		return NULL;
 	cb->ident = upcall_peer_ident(peer);
-	if (!cb->ident)
-		goto out_free;
-	err = callback_set_access(cb, args);
-	if (err)
-		goto out_ident;
+	if (!cb->ident) {
+		kfree(cb);
+		return NULL;
+	}
+	callback_set_access(cb, args);
 	refcount_set(&cb->refs, 1);
 	cb->peer = upcall_peer_ref(peer);
 	memcpy(cb->label, args->label, sizeof(cb->label));
@@ -60,12 +53,6 @@ static struct upcall_callback *callback_new(struct upcall_peer *peer,
 	cb->pool.max_calls = args->max_queued_calls;
 	cb->pool.max_bytes = args->max_queued_bytes;
 	return cb;
-
-out_ident:
-	upcall_ident_put(cb->ident);
-out_free:
-	kfree(cb);
-	return ERR_PTR(err);
 }
 
 /**
@@ -122,8 +109,8 @@ int upcall_callback_register(struct upcall_peer *peer, const struct upcall_regis
 	int err;
 
 	cb = callback_new(peer, args);
-	if (IS_ERR(cb))
-		return PTR_ERR(cb);
+	if (!cb)
+		return -ENOMEM;
 	account = cb->ident->account;
 	err = upcall_charge(account, UPCALL_CALLBACKS, 1);
 	if (err)
@@ -291,7 +278,7 @@ static int callback_close(struct upcall_callback *cb, enum upcall_retire how,
 
 	spin_lock(&cb->peer->lock);
 	if (cb->state == UPCALL_CB_LIVE) {
-		cb->state = UPCALL_CB_CLOSING;
+		WRITE_ONCE(cb->state, UPCALL_CB_CLOSING);
 		cb->death = *death;
 		if (!death->set_word)
 			cb->death.word = cb->word;
@@ -341,7 +328,7 @@ void upcall_callback_end_locked(struct upcall_callback *cb)
 	if (cb->state != UPCALL_CB_CLOSING || !list_empty(&cb->queued) ||
 	    !list_empty(&cb->running) || peer->dead)
 		return;
-	cb->state = UPCALL_CB_RELEASED;
+	WRITE_ONCE(cb->state, UPCALL_CB_RELEASED);
 	upcall_event_node_queue(&cb->released, &peer->events);
 	upcall_peer_wake_locked(peer, UPCALL_EVENT_RELEASED);
 }
@@ -363,7 +350,7 @@ void upcall_callback_gone(struct upcall_callback *cb)
 	first = cb->state != UPCALL_CB_GONE;
 	if (first) {
 		upcall_event_node_drop(&cb->released);
-		cb->state = UPCALL_CB_GONE;
+		WRITE_ONCE(cb->state, UPCALL_CB_GONE);
 		list_del_init(&cb->link);
 		peer->ncallbacks--;
 	}

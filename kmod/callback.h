@@ -93,7 +93,6 @@ enum upcall_retire {
 	UPCALL_RETIRE_DEATH,	/* they end, EOWNERDEAD: nobody is left to answer */
 };
 
-int upcall_register_check(const struct upcall_register *args);
 int upcall_rebind_check(const struct upcall_rebind *args);
 int upcall_release_check(const struct upcall_release *args);
 int upcall_callback_register(struct upcall_peer *peer, const struct upcall_register *args,

@@ -30,23 +30,23 @@
  */
 int upcall_invoke_check(const struct upcall_invoke *args)
 {
-	u32 flags = args->flags;
+	u32 max = READ_ONCE(upcall_max_payload), flags = args->flags;
 
 	if (flags & ~INVOKE_FLAGS)
 		return -EINVAL;
 	if ((flags & UPCALL_INVOKE_NO_DEADLINE) && args->deadline_ns)
 		return -EINVAL;
+	if (args->call_id)	/* the rest was looked at when it was a new call */
+		return flags & UPCALL_INVOKE_ONEWAY ? -EINVAL : 0;
 	if (!(flags & UPCALL_INVOKE_SIGNATURE) && args->signature)
 		return -EINVAL;
 	if (args->parent || args->fds || args->reply_fds || args->fd_count || args->reply_fd_room)
 		return -EINVAL;
-	if (flags & UPCALL_INVOKE_ONEWAY)
-		return args->reply || args->reply_room || args->reply_max || args->call_id ?
-		       -EINVAL : args->arg_len > READ_ONCE(upcall_max_payload) ? -EINVAL : 0;
-	if (args->arg_len > READ_ONCE(upcall_max_payload) ||
-	    args->reply_max > READ_ONCE(upcall_max_payload) || args->reply_max < args->reply_room)
+	if (args->arg_len > max)
 		return -EINVAL;
-	return 0;
+	if (flags & UPCALL_INVOKE_ONEWAY)
+		return args->reply || args->reply_room || args->reply_max ? -EINVAL : 0;
+	return args->reply_max > max || args->reply_max < args->reply_room ? -EINVAL : 0;
 }
 
 /* Writes call_id and all that is [out] behind it, as far as the caller's struct goes. */
@@ -82,8 +82,12 @@ static void invoke_say_callback(struct upcall_invoke *args, struct upcall_callba
 static int invoke_may(struct upcall_callback *cb, struct upcall_ident *from,
 		      struct upcall_invoke *args)
 {
-	int err = upcall_callback_check(cb, from);
+	int err;
 
+	/* A first look, for the order of errors; the one that counts is under the lock. */
+	if (READ_ONCE(cb->state) != UPCALL_CB_LIVE)
+		return -ESTALE;
+	err = upcall_callback_check(cb, from);
 	if (err)
 		return err;
 	if ((cb->flags & UPCALL_REGISTER_SIGNATURE) &&

@@ -3,9 +3,11 @@
  * One function per command: size and flags, copy in, one call into the noun, copy out.
  * No locks here. The uapi header says which errors come in which order.
  */
+#include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/uaccess.h>
 #include <linux/upcall.h>
+#include <linux/user_namespace.h>
 #include "call.h"
 #include "callback.h"
 #include "exchange.h"
@@ -96,22 +98,25 @@ static bool label_is_padded(const char *label)
 	return !memchr_inv(label + len, 0, UPCALL_MAX_LABEL - len);
 }
 
-/**
- * upcall_register_check() - Whether the members of a REGISTER make sense
- * @args: As copied in.
- *
- * Context: Any context.
- * Return: 0 or -EINVAL.
- */
-int upcall_register_check(const struct upcall_register *args)
+static bool access_id_is_valid(const struct upcall_register *args)
 {
-	bool has_id = args->access == UPCALL_ACCESS_UID || args->access == UPCALL_ACCESS_GID;
+	switch (args->access) {
+	case UPCALL_ACCESS_UID:
+		return uid_valid(make_kuid(current_user_ns(), args->access_id));
+	case UPCALL_ACCESS_GID:
+		return gid_valid(make_kgid(current_user_ns(), args->access_id));
+	default:
+		return !args->access_id;
+	}
+}
 
+static int register_check(const struct upcall_register *args)
+{
 	if (args->flags & ~REGISTER_FLAGS || args->access > UPCALL_ACCESS_ANYONE)
 		return -EINVAL;
 	if (args->signature && !(args->flags & UPCALL_REGISTER_SIGNATURE))
 		return -EINVAL;
-	if (args->access_id && !has_id)
+	if (!access_id_is_valid(args))
 		return -EINVAL;
 	if (args->max_arg > READ_ONCE(upcall_max_payload) || !args->max_queued_calls ||
 	    args->max_queued_calls > UPCALL_MAX_QUEUED_CALLS)
@@ -158,7 +163,7 @@ static long ioctl_register(struct upcall_peer *peer, void __user *user)
 
 	err = args_read(&args, sizeof(args), user, &usize);
 	if (!err)
-		err = upcall_register_check(&args);
+		err = register_check(&args);
 	if (!err)
 		err = upcall_peer_bind(peer);
 	if (err)

@@ -248,7 +248,8 @@ static int list_write(char __user *to, u32 record_size, const union record *reco
  * @args: [in] members checked by upcall_list_check(); [in,out] cursor; [out] count.
  *
  * Context: Process context, may sleep.
- * Return: 0, -EFAULT, or -EINTR: nothing was written, and a signal is pending.
+ * Return: 0, -EMSGSIZE: room for no record, -EFAULT, or -EINTR: nothing was written, and
+ *	a signal is pending.
  */
 int upcall_list(struct upcall_list *args)
 {
@@ -258,6 +259,8 @@ int upcall_list(struct upcall_list *args)
 	union record record;
 	int size, err;
 
+	if (room < args->record_size)
+		return -EMSGSIZE;
 	for (; room >= args->record_size; room -= args->record_size) {
 		do {
 			memset(&record, 0, sizeof(record));
@@ -282,7 +285,7 @@ int upcall_list(struct upcall_list *args)
  * @args: As copied in.
  *
  * Context: Any context.
- * Return: 0, -EINVAL or -EMSGSIZE.
+ * Return: 0 or -EINVAL.
  */
 int upcall_list_check(const struct upcall_list *args)
 {
@@ -291,5 +294,5 @@ int upcall_list_check(const struct upcall_list *args)
 	if (args->record_size < 8 || args->record_size % 8 ||
 	    args->record_size > UPCALL_MAX_STRUCT)
 		return -EINVAL;
-	return args->buffer_len < args->record_size ? -EMSGSIZE : 0;
+	return 0;
 }
