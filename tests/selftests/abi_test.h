@@ -19,29 +19,6 @@
 #define NOBODY		1000		/* a uid and gid that is nobody's here */
 #define LENGTH(a)	(sizeof(a) / sizeof((a)[0]))
 
-/* An owner with one callback, and a caller; both belong to this process. */
-FIXTURE(pair) {
-	int owner;
-	int caller;
-	uint64_t handle;
-};
-
-FIXTURE_SETUP(pair)
-{
-	self->owner = peer_open();
-	self->caller = peer_open();
-	ASSERT_LE(0, self->owner);
-	ASSERT_LE(0, self->caller);
-	self->handle = register_new(self->owner, COOKIE, UPCALL_ACCESS_SAME_USER);
-	ASSERT_NE(0, self->handle);
-}
-
-FIXTURE_TEARDOWN(pair)
-{
-	close(self->owner);
-	close(self->caller);
-}
-
 /* --- calls by a thread ----------------------------------------------------- */
 
 struct async {
@@ -219,6 +196,49 @@ static inline struct upcall_list_user usage(int fd)
 			return users[i];
 	}
 	return none;
+}
+
+/*
+ * Whether nothing is left of earlier tests: it dies a moment after their processes, and would
+ * be counted. Waits less long than eventually(), as a leak would make every test wait.
+ */
+static inline bool alone(int fd)
+{
+	struct upcall_list_peer peers[2];
+	struct upcall_list_user use;
+	int i;
+
+	for (i = 0; i < 5000; i++, usleep(1000)) {
+		use = usage(fd);
+		if (!use.callbacks && !use.queued_calls &&
+		    list_all(fd, UPCALL_LIST_PEERS, peers, sizeof(peers[0]), 2) == 1)
+			return true;
+	}
+	return false;
+}
+
+/* An owner with one callback, and a caller; both belong to this process. */
+FIXTURE(pair) {
+	int owner;
+	int caller;
+	uint64_t handle;
+};
+
+FIXTURE_SETUP(pair)
+{
+	self->owner = peer_open();
+	self->caller = peer_open();
+	ASSERT_LE(0, self->owner);
+	ASSERT_LE(0, self->caller);
+	ASSERT_TRUE(alone(self->owner));
+	self->handle = register_new(self->owner, COOKIE, UPCALL_ACCESS_SAME_USER);
+	ASSERT_NE(0, self->handle);
+}
+
+FIXTURE_TEARDOWN(pair)
+{
+	close(self->owner);
+	close(self->caller);
 }
 
 /* --- every verb ------------------------------------------------------------ */

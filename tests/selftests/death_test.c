@@ -174,6 +174,76 @@ TEST_F(death, fatal_signal_to_a_receiver)
 	EXPECT_DEATH(true, UPCALL_REASON_EXITED, SIGTERM);
 }
 
+static void *receive_thread(void *arg)
+{
+	__atomic_store_n(&my_mem->result, do_receive(arg), __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static char child_stack[65536] __attribute__((aligned(16)));
+
+static int stay(void *arg)
+{
+	(void)arg;
+	while (pause())
+		;
+	return 0;
+}
+
+/* @mem->result: a process that has the same memory, and files of its own. */
+static int share_memory(struct puppet_mem *mem)
+{
+	mem->result = clone(stay, child_stack + sizeof(child_stack), CLONE_VM, NULL);
+	return mem->result < 0 ? -errno : 0;
+}
+
+TEST_F(death, fatal_signal_to_a_receiver_whose_memory_lives_on)
+{
+	ASSERT_TRUE(call_is_delivered(self));
+	ASSERT_EQ(0, puppet_do(&self->owner, share_memory));
+	puppet_start(&self->owner, do_receive);
+	ASSERT_TRUE(eventually(listed_peer(my_peer, self->owner.pid).receivers == 1));
+	EXPECT_EQ(SIGTERM, puppet_kill(&self->owner, SIGTERM));
+	EXPECT_DEATH(true, UPCALL_REASON_EXITED, SIGTERM);
+	EXPECT_EQ(0, kill(self->owner.mem->result, SIGKILL));
+}
+
+/* A call to @mem->inv.target by one thread, and a receiver in another, until SHUTDOWN. */
+static void *invoke_thread(void *arg)
+{
+	my_mem->value = do_invoke(arg);
+	return NULL;
+}
+
+static pthread_t waiting[2];
+
+static int wait_in_threads(struct puppet_mem *mem)
+{
+	return pthread_create(&waiting[0], NULL, invoke_thread, mem) ||
+	       pthread_create(&waiting[1], NULL, receive_thread, mem);
+}
+
+static int shutdown_and_join(struct puppet_mem *mem)
+{
+	return do_shutdown(mem) ? : pthread_join(waiting[0], NULL) | pthread_join(waiting[1], NULL);
+}
+
+TEST_F(death, shutdown_ends_the_waits_of_all_threads)
+{
+	struct puppet *waiter = &self->caller;
+
+	waiter->mem->inv = INVOKE_ARGS(self->handle);
+	ASSERT_EQ(0, puppet_do(waiter, wait_in_threads));
+	ASSERT_EQ(UPCALL_EVENT_CALL, puppet_do(&self->owner, do_receive));
+	ASSERT_TRUE(eventually(listed_peer(my_peer, waiter->pid).receivers == 1));
+	EXPECT_EQ(0, puppet_do(waiter, shutdown_and_join));
+	EXPECT_EQ(-ESHUTDOWN, (int)waiter->mem->value);
+	EXPECT_EQ(UPCALL_STAGE_DELIVERED, waiter->mem->inv.stage);
+	EXPECT_EQ(-ESHUTDOWN, waiter->mem->result);
+	/* And the owner of what it had called is told. */
+	EXPECT_EQ(UPCALL_EVENT_CANCEL, puppet_do(&self->owner, do_receive));
+}
+
 TEST_F(death, shutdown_with_the_call_queued)
 {
 	ASSERT_TRUE(call_queues(self));
@@ -218,12 +288,6 @@ TEST_F(death, inherited_descriptor_keeps_nothing_alive)
 	EXPECT_EQ(0, kill(self->owner.mem->result, SIGKILL));
 }
 
-static void *receive_thread(void *arg)
-{
-	my_mem->result = do_receive(arg);
-	return NULL;
-}
-
 static int receive_in_a_thread(struct puppet_mem *mem)
 {
 	pthread_t thread;
@@ -240,7 +304,8 @@ TEST_F(death, blocked_receiver_keeps_a_closed_peer_alive)
 	/* It still receives; and as it leaves, nothing holds the peer any more. */
 	call_start(&self->caller, self->handle);
 	EXPECT_DEATH(true, UPCALL_REASON_CLOSED, 0);
-	EXPECT_EQ(UPCALL_EVENT_CALL, self->owner.mem->result);
+	EXPECT_TRUE(eventually(__atomic_load_n(&self->owner.mem->result, __ATOMIC_ACQUIRE) ==
+			       UPCALL_EVENT_CALL));
 }
 
 TEST_F(death, call_of_a_caller_killed_before_is_never_delivered)

@@ -8,6 +8,7 @@
 #define PUPPET_H
 
 #include <grp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -74,8 +75,18 @@ static inline int puppet_main(void *arg)
 	}
 }
 
-/* A process with an open peer that is not bound yet. */
-static inline struct puppet puppet_new(void)
+/* Like spawn(), also into another pid namespace, where our own pid is not known. */
+static inline pid_t spawn_anywhere(int (*fn)(void *), void *arg)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	stay_mortal();
+	_exit(fn(arg));
+}
+
+static inline struct puppet puppet_make(pid_t (*start)(int (*)(void *), void *))
 {
 	struct puppet puppet = { .mem = shared_alloc(sizeof(*puppet.mem)) };
 	int pair[2] = { -1, -1 };
@@ -83,10 +94,16 @@ static inline struct puppet puppet_new(void)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		abort();
 	puppet.sock = pair[1];
-	puppet.pid = spawn(puppet_main, &puppet);
+	puppet.pid = start(puppet_main, &puppet);
 	puppet.sock = pair[0];
 	close(pair[1]);
 	return puppet;
+}
+
+/* A process with an open peer that is not bound yet. */
+static inline struct puppet puppet_new(void)
+{
+	return puppet_make(spawn);
 }
 
 static inline void puppet_start(struct puppet *puppet, puppet_fn fn)
@@ -134,6 +151,32 @@ static inline int become(struct puppet_mem *mem)
 	if (setgroups(0, NULL) || setresgid(mem->value, mem->value, mem->value) ||
 	    setresuid(mem->value, mem->value, mem->value))
 		return -errno;
+	/* It may still write its /proc/self/uid_map. */
+	return prctl(PR_SET_DUMPABLE, 1) || stay_mortal() ? -errno : 0;
+}
+
+static inline bool write_to(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	bool done = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+
+	close(fd);
+	return done;
+}
+
+/* A user namespace of one's own, where one is root. */
+static inline int enter_user_ns(struct puppet_mem *mem)
+{
+	char uids[32], gids[32];
+
+	(void)mem;
+	snprintf(uids, sizeof(uids), "0 %u 1", geteuid());
+	snprintf(gids, sizeof(gids), "0 %u 1", getegid());
+	if (unshare(CLONE_NEWUSER))
+		return -errno;
+	if (!write_to("/proc/self/setgroups", "deny") || !write_to("/proc/self/uid_map", uids) ||
+	    !write_to("/proc/self/gid_map", gids))
+		return -EIO;
 	return stay_mortal();
 }
 

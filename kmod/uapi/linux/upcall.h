@@ -209,13 +209,13 @@ struct upcall_rebind {
  * event for each. When each delivered call has had its owner's end (REPLY or REFUSE,
  * which then answer ENOENT), the owner gets one RELEASED event with the cookie.
  *
- * ABORT after a RELEASE without it, before RELEASED, is allowed. With CAP_SYS_ADMIN
+ * ABORT is also allowed on a callback that is closing already. With CAP_SYS_ADMIN
  * in the user namespace of the owner, ABORT works on any callback (it is REVOKED).
  *
  * Errors: ESTALE, EPERM (of another peer).
  */
 #define UPCALL_RELEASE_ABORT	(1U << 0)
-#define UPCALL_RELEASE_WORD	(1U << 1)	/* set word first; else EINVAL if not own */
+#define UPCALL_RELEASE_WORD	(1U << 1)	/* set word first; not one's own: EINVAL */
 
 struct upcall_release {
 	__u32 size;			/* [in] */
@@ -288,10 +288,10 @@ struct upcall_stat {
  * What is created or dies meanwhile may or may not be listed.
  *
  * Errors: EINVAL (what; record_size under 8 or over 4096, or no multiple of 8),
- * EMSGSIZE (buffer holds no record), EFAULT.
+ * EMSGSIZE (buffer holds no record), EFAULT, EINTR (a signal, and no record yet).
  */
 #define UPCALL_LIST_CALLBACKS	1	/* struct upcall_list_callback */
-#define UPCALL_LIST_PEERS	2	/* struct upcall_list_peer */
+#define UPCALL_LIST_PEERS	2	/* struct upcall_list_peer; those that are bound */
 #define UPCALL_LIST_CALLS	3	/* struct upcall_list_call */
 #define UPCALL_LIST_USERS	4	/* struct upcall_list_user */
 
@@ -414,7 +414,8 @@ struct upcall_export {
  *   ECANCELED   cancelled, or aborted by RELEASE           (NOT_DELIVERED or DELIVERED)
  *   ESHUTDOWN   SHUTDOWN of this peer                      (NOT_DELIVERED or DELIVERED)
  *   EMSGSIZE    the reply is kept: needed is its length    (REPLIED, and call_id)
- *   EFAULT      the reply or the struct could not be written (REPLIED; the reply is lost)
+ *   EFAULT      the reply or the struct could not be written (REPLIED; the reply is lost.
+ *               ONEWAY: it is queued all the same)
  *   any other   the owner refused the call with it         (NOT_DELIVERED)
  */
 #define UPCALL_INVOKE_ONEWAY		(1U << 0) /* no answer wanted; returns once queued */
@@ -442,7 +443,7 @@ struct upcall_invoke {
 	__u32 fd_count;			/* [in] 0 */
 	__u32 reply_fd_room;		/* [in] 0 */
 	__aligned_u64 call_id;		/* [in,out] 0: a new call */
-	__u32 stage;			/* [out] UPCALL_STAGE_* */
+	__u32 stage;			/* [out] UPCALL_STAGE_*; ONEWAY, queued: NOT_DELIVERED yet */
 	__u32 status;			/* [out] the reply's; 0 without a reply */
 	__u32 reply_len;		/* [out] bytes written to reply */
 	__u32 reply_fd_count;		/* [out] 0 */
@@ -497,7 +498,7 @@ struct upcall_exchange {
 	__aligned_u64 commands;		/* [in] pointer to struct upcall_command, [in,out] each */
 	__aligned_u64 events;		/* [in] pointer, 8-byte aligned (else EINVAL) */
 	__u32 command_count;		/* [in] 0 to UPCALL_MAX_COMMANDS */
-	__u32 command_size;		/* [in] sizeof(struct upcall_command) as compiled */
+	__u32 command_size;		/* [in] sizeof(struct upcall_command); to 4096, by 8 */
 	__u32 events_len;		/* [in] bytes; 0: receive nothing */
 	__u32 max_calls;		/* [in] 0: no CALLs, other events only */
 	__aligned_u64 wait_call;	/* [in] 0; not built yet */
@@ -517,7 +518,7 @@ struct upcall_exchange {
  *   REPLY    target: call; data, data_len, status. To a notification: no data, status 0.
  *            ENOENT nobody wants it any more, or no such call: either way it has had
  *            its owner's end. EMSGSIZE the caller takes only `needed' bytes, ENOMEM (its memory
- *            cgroup), EFAULT: the call is still to be answered
+ *            cgroup; may pass), EFAULT: the call is still to be answered
  *   REFUSE   target: call; status: an errno, 1 to 511. The call was not run and will not
  *            be: its caller gets this errno and NOT_DELIVERED. ENOENT as above; EINVAL
  *   CANCEL   target: a call_id of this peer's INVOKE that nobody waits for. Before delivery it

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A lot of everything leaves nothing behind, and no handle comes twice. */
+#include "kselftest_harness.h"
+#include "puppet.h"
+
+#define WORKERS		4
+#define WARM_UP		5000	/* of each worker, before memory is measured */
+#define ROUNDS		25000	/* of each worker */
+#define SLACK_KIB	8192	/* caches of the processors, other processes */
+
+/* A number out of a file of /proc, by the word that its line begins with; -1: none. */
+static long proc_number(const char *path, const char *word)
+{
+	char line[512];
+	long value = -1;
+	FILE *file = fopen(path, "r");
+
+	while (file && fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, word, strlen(word)))
+			value = atol(line + strlen(word));
+	}
+	if (file)
+		fclose(file);
+	return value;
+}
+
+/* What grows if we leak: kernel objects, in KiB. */
+static long slab_kib(void)
+{
+	return proc_number("/proc/meminfo", "Slab:");
+}
+
+static long calls_allocated(void)
+{
+	return proc_number("/proc/slabinfo", "upcall_call ");
+}
+
+FIXTURE(churn) {
+	struct puppet workers[WORKERS];
+	struct puppet server;
+};
+
+FIXTURE_SETUP(churn)
+{
+	int i;
+
+	my_peer = peer_open();
+	ASSERT_LE(0, my_peer);
+	self->server = puppet_new();
+	for (i = 0; i < WORKERS; i++)
+		self->workers[i] = puppet_new();
+}
+
+FIXTURE_TEARDOWN(churn)
+{
+	int i;
+
+	kill(self->server.pid, SIGKILL);
+	for (i = 0; i < WORKERS; i++)
+		kill(self->workers[i].pid, SIGKILL);
+}
+
+/* All workers do it at once; 0, or how many failed. */
+static int all_do(FIXTURE_DATA(churn) *self, puppet_fn fn, uint64_t value)
+{
+	int i, wrong = 0, until;
+
+	for (i = 0; i < WORKERS; i++) {
+		self->workers[i].mem->value = value;
+		puppet_start(&self->workers[i], fn);
+	}
+	for (i = 0; i < WORKERS; i++) {
+		/* As long as it takes: the time limit is the test's. */
+		for (until = 0; until < 10 && !puppet_done(&self->workers[i]); until++)
+			poll(&(struct pollfd){ .fd = self->workers[i].sock, .events = POLLIN },
+			     1, SOON_MS);
+		wrong += puppet_wait(&self->workers[i]) != 0;
+	}
+	return wrong;
+}
+
+/* The handles that all workers got, by worker. */
+static uint64_t (*handles)[WARM_UP + ROUNDS];
+
+/* @mem->handle: which worker; @mem->caught: where it goes on in @handles. */
+static int register_and_release(struct puppet_mem *mem)
+{
+	char buf[64] __attribute__((aligned(8)));
+	uint32_t end = mem->caught + mem->value;
+	uint64_t handle;
+
+	for (; mem->caught < end; mem->caught++) {
+		handle = register_new(my_peer, 0, UPCALL_ACCESS_ANYONE);
+		if (!handle || release(my_peer, handle, 0))
+			return -EIO;
+		if (receive(my_peer, buf, sizeof(buf), 0, 0, NULL) ||
+		    ((struct upcall_event *)buf)->type != UPCALL_EVENT_RELEASED)
+			return -EPROTO;
+		handles[mem->handle][mem->caught] = handle;
+	}
+	return 0;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint64_t x = *(uint64_t *)a, y = *(uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+TEST_F_TIMEOUT(churn, of_callbacks_leaves_nothing_and_repeats_no_handle, 120)
+{
+	uint32_t n = WORKERS * (WARM_UP + ROUNDS), i, twice = 0;
+	uint64_t *all;
+	long before;
+
+	handles = shared_alloc(n * sizeof(uint64_t));
+	for (i = 0; i < WORKERS; i++) {
+		puppet_kill(&self->workers[i], SIGKILL);
+		self->workers[i] = puppet_new();	/* which know @handles */
+		self->workers[i].mem->handle = i;
+	}
+	ASSERT_EQ(0, all_do(self, register_and_release, WARM_UP));
+	before = slab_kib();
+	ASSERT_EQ(0, all_do(self, register_and_release, ROUNDS));
+	EXPECT_GT(before + SLACK_KIB, slab_kib());
+
+	all = (uint64_t *)handles;
+	qsort(all, n, sizeof(*all), by_value);
+	EXPECT_LT(0, all[0]);
+	EXPECT_GE(UPCALL_MAX_HANDLE, all[n - 1]);
+	for (i = 1; i < n; i++)
+		twice += all[i] == all[i - 1];
+	EXPECT_EQ(0, twice);
+	EXPECT_EQ(0, listed_user(my_peer, 0, 0).callbacks);
+}
+
+/* Replies to all, and to each with its own argument. */
+static int serve(struct puppet_mem *mem)
+{
+	char *payload;
+
+	while (do_receive(mem) == UPCALL_EVENT_CALL) {
+		payload = (char *)&mem->event + mem->event.call.payload_offset;
+		if (reply(my_peer, mem->event.call.call, mem->event.call.op, payload,
+			  mem->event.call.payload_len))
+			return -EIO;
+	}
+	return 0;
+}
+
+/* @mem->handle: which callback. Every call is answered with what it said. */
+static int call_and_compare(struct puppet_mem *mem)
+{
+	uint32_t arg[100], got[100] = { 0 }, n = mem->value, i;
+
+	for (i = 0; i < n; i++) {
+		memset(arg, i, sizeof(arg));
+		mem->inv = INVOKE_ARGS(mem->handle, .op = i, .arg = ptr64(arg),
+				       .arg_len = i % sizeof(arg), .reply = ptr64(got),
+				       .reply_room = sizeof(got), .reply_max = sizeof(got));
+		if (do_invoke(mem))
+			return -EIO;
+		if (mem->inv.status != i || mem->inv.reply_len != i % sizeof(arg) ||
+		    memcmp(arg, got, mem->inv.reply_len))
+			return -EBADMSG;
+	}
+	return 0;
+}
+
+TEST_F_TIMEOUT(churn, of_calls_leaves_nothing, 120)
+{
+	uint64_t handle = puppet_register(&self->server, UPCALL_ACCESS_ANYONE);
+	struct upcall_stat stat;
+	long slab, calls;
+	int i;
+
+	for (i = 0; i < WORKERS; i++)
+		self->workers[i].mem->handle = handle;
+	puppet_start(&self->server, serve);
+	ASSERT_EQ(0, all_do(self, call_and_compare, WARM_UP));
+	slab = slab_kib();
+	calls = calls_allocated();
+	TH_LOG("%ld KiB in slabs, %ld calls", slab, calls);
+	EXPECT_LE(0, calls);
+	ASSERT_EQ(0, all_do(self, call_and_compare, ROUNDS));
+	TH_LOG("%ld KiB in slabs, %ld calls", slab_kib(), calls_allocated());
+	EXPECT_GT(slab + SLACK_KIB, slab_kib());
+	EXPECT_GT(calls + 1000, calls_allocated());
+
+	/* The owner's counts are shown to others by LIST. */
+	EXPECT_EQ(WORKERS * (WARM_UP + ROUNDS), listed_callback(my_peer, handle).calls);
+	EXPECT_EQ(0, listed_callback(my_peer, handle).queued);
+	stat = stat_of(my_peer, handle);
+	EXPECT_EQ(UPCALL_STATE_LIVE, stat.state);
+	EXPECT_TRUE(eventually(!listed_user(my_peer, 0, 0).queued_calls));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Who pays for calls and callbacks, and what nobody can take from the others. */
+#include "kselftest_harness.h"
+#include "puppet.h"
+
+#define PARAMETERS	"/sys/module/upcall/parameters/"
+
+FIXTURE(quota) {
+	struct puppet owner, alice, bob;
+	uint64_t handle;	/* of the owner, who is root; for anyone */
+};
+
+FIXTURE_SETUP(quota)
+{
+	my_peer = peer_open();
+	ASSERT_LE(0, my_peer);
+	self->owner = puppet_new();
+	self->alice = puppet_of(ALICE);
+	self->bob = puppet_of(BOB);
+	self->handle = puppet_register(&self->owner, UPCALL_ACCESS_ANYONE);
+	ASSERT_NE(0, self->handle);
+}
+
+FIXTURE_TEARDOWN(quota)
+{
+	write_to(PARAMETERS "max_queued_calls_user", "65536");
+	write_to(PARAMETERS "max_queued_bytes_user", "67108864");
+	write_to(PARAMETERS "max_callbacks_user", "1048576");
+	puppet_kill(&self->owner, SIGKILL);
+	puppet_kill(&self->alice, SIGKILL);
+	puppet_kill(&self->bob, SIGKILL);
+}
+
+/* Notifies until it fails: how often it did not. The errno is left in @caller->mem->result. */
+static uint32_t flood(struct puppet *caller, uint64_t handle)
+{
+	uint32_t n = 0;
+
+	while (n < 10000 && !(caller->mem->result = puppet_notify(caller, handle)))
+		n++;
+	return n;
+}
+
+TEST_F(quota, of_one_uid_is_not_anothers)
+{
+	ASSERT_TRUE(write_to(PARAMETERS "max_queued_calls_user", "4"));
+	EXPECT_EQ(4, flood(&self->alice, self->handle));
+	EXPECT_EQ(-EDQUOT, self->alice.mem->result);
+	EXPECT_EQ(UPCALL_STAGE_NOT_DELIVERED, self->alice.mem->inv.stage);
+	EXPECT_EQ(4, flood(&self->bob, self->handle));
+	EXPECT_EQ(-EDQUOT, self->bob.mem->result);
+	/* What is delivered is not alice's any more. */
+	EXPECT_EQ(UPCALL_EVENT_CALL, puppet_do(&self->owner, do_receive));
+	EXPECT_EQ(ALICE, self->owner.mem->event.call.uid);
+	EXPECT_EQ(0, puppet_reply(&self->owner, 0));
+	EXPECT_EQ(1, flood(&self->alice, self->handle));
+}
+
+TEST_F(quota, of_a_uid_is_shared_by_its_processes)
+{
+	struct puppet other = puppet_of(ALICE);
+
+	ASSERT_TRUE(write_to(PARAMETERS "max_queued_calls_user", "4"));
+	EXPECT_EQ(0, puppet_notify(&self->alice, self->handle));
+	EXPECT_EQ(0, puppet_notify(&self->alice, self->handle));
+	EXPECT_EQ(0, puppet_notify(&self->alice, self->handle));
+	EXPECT_EQ(1, flood(&other, self->handle));
+	EXPECT_EQ(-EDQUOT, other.mem->result);
+	EXPECT_EQ(-EDQUOT, puppet_notify(&self->alice, self->handle));
+	EXPECT_EQ(4, listed_user(my_peer, ALICE, 0).queued_calls);
+	puppet_kill(&other, SIGKILL);
+}
+
+TEST_F(quota, of_bytes_counts_argument_and_reply_room)
+{
+	ASSERT_TRUE(write_to(PARAMETERS "max_queued_bytes_user", "10000"));
+	self->alice.mem->inv = INVOKE_ARGS(self->handle, .arg = ptr64(self->alice.mem->buf),
+					   .arg_len = 6000, .reply_max = 4001);
+	EXPECT_EQ(-EDQUOT, puppet_do(&self->alice, do_invoke));
+	self->alice.mem->inv.reply_max = 4000;
+	puppet_start(&self->alice, do_invoke);
+	EXPECT_EQ(UPCALL_EVENT_CALL, puppet_do(&self->owner, do_receive));
+	EXPECT_EQ(10000, listed_user(my_peer, ALICE, 0).queued_bytes);
+	EXPECT_EQ(0, puppet_reply(&self->owner, 0));
+	EXPECT_EQ(0, puppet_wait(&self->alice));
+	EXPECT_TRUE(user_owes_nothing(my_peer, ALICE));
+}
+
+static int release_own(struct puppet_mem *mem)
+{
+	return release(my_peer, mem->handle, 0);
+}
+
+TEST_F(quota, of_callbacks_counts_until_released_was_read)
+{
+	ASSERT_TRUE(write_to(PARAMETERS "max_callbacks_user", "2"));
+	EXPECT_NE(0, puppet_register(&self->alice, UPCALL_ACCESS_ANYONE));
+	EXPECT_NE(0, puppet_register(&self->alice, UPCALL_ACCESS_ANYONE));
+	self->alice.mem->value = self->alice.mem->handle;
+	EXPECT_EQ(-EDQUOT, puppet_do(&self->alice, do_register));
+	EXPECT_NE(0, puppet_register(&self->bob, UPCALL_ACCESS_ANYONE));
+	self->alice.mem->handle = self->alice.mem->value;
+	EXPECT_EQ(0, puppet_do(&self->alice, release_own));
+	EXPECT_EQ(-EDQUOT, puppet_do(&self->alice, do_register));
+	EXPECT_EQ(UPCALL_EVENT_RELEASED, puppet_do(&self->alice, do_receive));
+	EXPECT_EQ(0, puppet_do(&self->alice, do_register));
+}
+
+TEST_F(quota, user_namespace_is_charged_to_its_owner_too)
+{
+	struct puppet inner[2] = { puppet_of(ALICE), puppet_of(ALICE) };
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(0, puppet_do(&inner[i], enter_user_ns));
+		EXPECT_EQ(0, puppet_notify(&inner[i], self->handle));
+		EXPECT_NE(0, puppet_register(&inner[i], UPCALL_ACCESS_SAME_USER));
+	}
+	EXPECT_EQ(1, listed_user(my_peer, ALICE, 1).queued_calls);
+	EXPECT_EQ(1, listed_user(my_peer, ALICE, 1).callbacks);
+	EXPECT_EQ(2, listed_user(my_peer, ALICE, 0).queued_calls);
+	EXPECT_EQ(2, listed_user(my_peer, ALICE, 0).callbacks);
+
+	ASSERT_TRUE(write_to(PARAMETERS "max_queued_calls_user", "3"));
+	EXPECT_EQ(1, flood(&inner[0], self->handle));
+	EXPECT_EQ(-EDQUOT, inner[0].mem->result);
+	EXPECT_EQ(-EDQUOT, puppet_notify(&inner[1], self->handle));
+	EXPECT_EQ(-EDQUOT, puppet_notify(&self->alice, self->handle));
+	EXPECT_EQ(0, puppet_notify(&self->bob, self->handle));
+	for (i = 0; i < 2; i++)
+		puppet_kill(&inner[i], SIGKILL);
+	EXPECT_TRUE(eventually(!listed_user(my_peer, ALICE, 1).callbacks));
+}
+
+TEST_F(quota, each_uid_gets_half_of_what_the_others_left_of_a_queue)
+{
+	struct puppet carol = puppet_of(CAROL);
+
+	EXPECT_EQ(32, flood(&self->alice, self->handle));	/* of 64 */
+	EXPECT_EQ(-EAGAIN, self->alice.mem->result);
+	EXPECT_EQ(UPCALL_STAGE_NOT_DELIVERED, self->alice.mem->inv.stage);
+	EXPECT_EQ(16, flood(&self->bob, self->handle));
+	EXPECT_EQ(-EAGAIN, self->bob.mem->result);
+	EXPECT_EQ(8, flood(&carol, self->handle));
+	EXPECT_EQ(-EAGAIN, puppet_notify(&self->alice, self->handle));
+	EXPECT_EQ(56, puppet_stat(&self->owner, self->handle).queued);
+	EXPECT_EQ(4, self->owner.mem->stat.refused);
+	puppet_kill(&carol, SIGKILL);
+}
+
+TEST_F(quota, user_namespaces_make_no_second_half)
+{
+	struct puppet inner = puppet_of(ALICE);
+
+	ASSERT_EQ(0, puppet_do(&inner, enter_user_ns));
+	EXPECT_EQ(32, flood(&self->alice, self->handle));
+	EXPECT_EQ(-EAGAIN, puppet_notify(&inner, self->handle));
+	EXPECT_EQ(16, flood(&self->bob, self->handle));
+	puppet_kill(&inner, SIGKILL);
+}
+
+TEST_F(quota, half_goes_for_bytes_as_well)
+{
+	char *arg = self->alice.mem->buf;
+
+	self->owner.mem->reg = REGISTER_ARGS(.access = UPCALL_ACCESS_ANYONE, .max_arg = 1000,
+					     .max_queued_bytes = 4000);
+	ASSERT_EQ(0, puppet_do(&self->owner, do_register));
+	self->alice.mem->inv = INVOKE_ARGS(self->owner.mem->handle, .arg = ptr64(arg),
+					   .arg_len = 1000, .flags = UPCALL_INVOKE_ONEWAY |
+					   UPCALL_INVOKE_NO_DEADLINE);
+	self->bob.mem->inv = self->alice.mem->inv;
+	self->bob.mem->inv.arg = ptr64(self->bob.mem->buf);
+	EXPECT_EQ(0, puppet_do(&self->alice, do_invoke));
+	EXPECT_EQ(0, puppet_do(&self->alice, do_invoke));
+	EXPECT_EQ(-EAGAIN, puppet_do(&self->alice, do_invoke));
+	EXPECT_EQ(0, puppet_do(&self->bob, do_invoke));
+	EXPECT_EQ(-EAGAIN, puppet_do(&self->bob, do_invoke));
+}
+
+TEST_F(quota, notification_is_its_owners_once_delivered)
+{
+	uint64_t handle = puppet_register(&self->bob, UPCALL_ACCESS_ANYONE);
+
+	self->alice.mem->inv = INVOKE_ARGS(handle, .arg = ptr64(self->alice.mem->buf),
+					   .arg_len = 1000, .flags = UPCALL_INVOKE_ONEWAY |
+					   UPCALL_INVOKE_NO_DEADLINE);
+	EXPECT_EQ(0, puppet_do(&self->alice, do_invoke));
+	EXPECT_EQ(1, listed_user(my_peer, ALICE, 0).queued_calls);
+	EXPECT_EQ(1000, listed_user(my_peer, ALICE, 0).queued_bytes);
+	EXPECT_EQ(0, listed_user(my_peer, BOB, 0).queued_calls);
+	EXPECT_EQ(UPCALL_EVENT_CALL, puppet_do(&self->bob, do_receive));
+	EXPECT_TRUE(user_owes_nothing(my_peer, ALICE));
+	EXPECT_EQ(1, listed_user(my_peer, BOB, 0).queued_calls);
+	EXPECT_EQ(0, listed_user(my_peer, BOB, 0).queued_bytes);	/* they were copied */
+	EXPECT_EQ(0, puppet_reply(&self->bob, 0));
+	EXPECT_EQ(0, listed_user(my_peer, BOB, 0).queued_calls);
+}
+
+TEST_F(quota, delivered_call_that_was_given_up_is_its_owners)
+{
+	uint64_t handle = puppet_register(&self->bob, UPCALL_ACCESS_ANYONE);
+
+	puppet_call_start(&self->alice, handle);
+	EXPECT_EQ(UPCALL_EVENT_CALL, puppet_do(&self->bob, do_receive));
+	EXPECT_EQ(1, listed_user(my_peer, ALICE, 0).queued_calls);
+	EXPECT_EQ(0, listed_user(my_peer, BOB, 0).queued_calls);
+	EXPECT_EQ(SIGKILL, puppet_kill(&self->alice, SIGKILL));
+	EXPECT_TRUE(eventually(user_owes_nothing(my_peer, ALICE)));
+	EXPECT_EQ(1, listed_user(my_peer, BOB, 0).queued_calls);
+	EXPECT_EQ(0, listed_user(my_peer, BOB, 0).queued_bytes);
+	EXPECT_EQ(-ENOENT, puppet_reply(&self->bob, 0));
+	EXPECT_EQ(0, listed_user(my_peer, BOB, 0).queued_calls);
+	self->alice = puppet_new();
+}
+
+TEST_HARNESS_MAIN
