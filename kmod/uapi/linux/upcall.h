@@ -443,7 +443,7 @@ struct upcall_invoke {
 	__u32 fd_count;			/* [in] 0 */
 	__u32 reply_fd_room;		/* [in] 0 */
 	__aligned_u64 call_id;		/* [in,out] 0: a new call */
-	__u32 stage;			/* [out] UPCALL_STAGE_*; ONEWAY, queued: NOT_DELIVERED yet */
+	__u32 stage;			/* [out] UPCALL_STAGE_*; ONEWAY: NOT_DELIVERED yet */
 	__u32 status;			/* [out] the reply's; 0 without a reply */
 	__u32 reply_len;		/* [out] bytes written to reply */
 	__u32 reply_fd_count;		/* [out] 0 */
