@@ -9,7 +9,7 @@ set -u
 cd "$top" || exit 1
 
 checks="module kernel_doc user_build cppcheck checkpatch uapi_abi headers_alone
-	names_in_docs ioctls_in_man exported_symbols man_pages tests_are_built
+	names_in_docs tests_in_docs ioctls_in_man exported_symbols man_pages tests_are_built
 	spdx private_paths length shell"
 
 work=$build/check
@@ -114,6 +114,18 @@ docs()	{ files README.md 'user/man/*'; }
 
 # UPCALL_EVENT_ in prose stands for all of them; UPCALL_PID and the like are what
 # 'upcall serve' sets for its COMMAND; the last two are the build's
+# README's tables name a test behind each row as `file` `test`
+check_tests_in_docs()
+{
+	local file name
+
+	sed -n 's/.*| `\([a-z0-9_]*_test\)` `\([a-z0-9_]*\)` |$/\1 \2/p' README.md |
+		while read -r file name; do
+			grep -qsE "^TEST.*\<$name\)" "tests/selftests/$file.c" ||
+				say "README.md: there is no test $name in $file"
+		done | silent
+}
+
 check_names_in_docs()
 {
 	local f name
