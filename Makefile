@@ -27,6 +27,12 @@ check: deps			## static checks, under a minute
 test: deps			## checks, then every test in a virtual machine; T='call_test lib_*': only these
 	@tests/run.sh $(foreach t,$(T),'$(t)')
 
+test-kasan:			## every test on a kernel that checks memory, locks, leaks; builds it the first time
+test-kcsan:			## the same on one that looks for data races
+test-kasan test-kcsan:
+	@tests/deps.sh kernels
+	@tests/run.sh --kernel $(@:test-%=%) $(foreach t,$(T),'$(t)')
+
 demo: deps			## shows it working, in a virtual machine
 	@tests/demo.sh
 
@@ -71,4 +77,4 @@ help:				## this list
 # The release that KDIR is for
 KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 
-.PHONY: all module user check test demo vm deps install install-module install-config uninstall clean help
+.PHONY: all module user check test test-kasan test-kcsan demo vm deps install install-module install-config uninstall clean help

@@ -134,7 +134,7 @@ struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_ca
 	call->caller_peer = READ_ONCE(caller->id);
 	err = call_charge(call);
 	if (!err)
-		err = upcall_payload_from_user(&call->arg, args->arg, args->arg_len,
+		err = upcall_payload_from_user(&call->arg, args->arg, args->arg_len, NULL,
 					       GFP_KERNEL_ACCOUNT);
 	if (err) {
 		upcall_call_put(call);
@@ -177,14 +177,14 @@ static int call_queue_locked(struct upcall_call *call)
 	lockdep_assert_held(&owner->lock);
 	if (cb->state != UPCALL_CB_LIVE)
 		return -ESTALE;
-	err = upcall_pool_take(&cb->pool, call->from->account, call->arg_len);
-	if (err) {
+	call->share = upcall_pool_take(&cb->pool, call->from->account, call->arg_len);
+	if (IS_ERR(call->share)) {
 		cb->refused++;
-		return err;
+		return PTR_ERR(call->share);
 	}
 	err = upcall_ids_add_locked(&owner->incoming, call, &call->owner_id);
 	if (err) {
-		upcall_pool_drop(&cb->pool, call->from->account, call->arg_len);
+		upcall_pool_drop(&cb->pool, call->share, call->arg_len);
 		return err;
 	}
 	refcount_inc(&call->refs);	/* the owner's side */
@@ -290,7 +290,7 @@ static void call_leave_locked(struct upcall_call *call)
 /* Out of the pool that QUEUED and TAKEN calls fill. */
 static void call_leave_pool_locked(struct upcall_call *call)
 {
-	upcall_pool_drop(&call->cb->pool, call->from->account, call->arg_len);
+	upcall_pool_drop(&call->cb->pool, call->share, call->arg_len);
 	call_owner(call)->nqueued--;
 }
 

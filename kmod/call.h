@@ -16,6 +16,7 @@ struct pid;
 struct upcall_callback;
 struct upcall_ident;
 struct upcall_peer;
+struct upcall_share;
 
 /* The owner's side of a call; the picture is in main.h. */
 enum upcall_call_state {
@@ -64,6 +65,7 @@ struct upcall_answer {
  * @answered: The caller's end has come; set once, and readable without the lock by
  *	load_acquire. A notification has it from the start.
  * @left: The caller does not wait for it, and its charge has moved to the owner's account.
+ * @share: Of its caller in the callback's queue, QUEUED and TAKEN.
  * @payer: Who is charged for it, referenced.
  * @node: In the owner's queue: QUEUED; in a receiver's batch: TAKEN.
  * @cancel: The CANCEL event.
@@ -96,6 +98,7 @@ struct upcall_call {
 	enum upcall_call_state state;
 	bool answered;
 	bool left;
+	struct upcall_share *share;
 	struct upcall_account *payer;
 	struct upcall_event_node node;
 	struct upcall_event_node cancel;

@@ -87,6 +87,7 @@ static int callback_publish(struct upcall_callback *cb)
 		list_add_tail(&cb->link, &peer->callbacks);
 		peer->ncallbacks++;
 		upcall_registry_publish(cb);
+		trace_upcall_registered(cb);
 	}
 	spin_unlock(&peer->lock);
 	return err;
@@ -123,8 +124,7 @@ int upcall_callback_register(struct upcall_peer *peer, const struct upcall_regis
 		err = callback_publish(cb);
 	if (err)
 		goto out_unreserve;
-	trace_upcall_registered(cb);
-	return 0;
+	return 0;	/* it may have been released, and be gone */
 
 out_unreserve:
 	upcall_registry_unreserve(cb->handle);
@@ -284,6 +284,8 @@ static int callback_close(struct upcall_callback *cb, enum upcall_retire how,
 			cb->death.word = cb->word;
 	} else if (how == UPCALL_RETIRE_CLOSE || cb->state != UPCALL_CB_CLOSING) {
 		err = -ESTALE;
+	} else if (death->set_word) {
+		cb->death.word = death->word;
 	}
 	spin_unlock(&cb->peer->lock);
 	return err;
@@ -326,7 +328,7 @@ void upcall_callback_end_locked(struct upcall_callback *cb)
 
 	lockdep_assert_held(&peer->lock);
 	if (cb->state != UPCALL_CB_CLOSING || !list_empty(&cb->queued) ||
-	    !list_empty(&cb->running) || peer->dead)
+	    !list_empty(&cb->running) || cb->cancelling || peer->dead)
 		return;
 	WRITE_ONCE(cb->state, UPCALL_CB_RELEASED);
 	upcall_event_node_queue(&cb->released, &peer->events);

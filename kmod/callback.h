@@ -45,6 +45,7 @@ enum upcall_cb_state {
  * @released: The RELEASED event.
  * @pool: Room in the queue; QUEUED and TAKEN calls fill it.
  * @nrunning: Calls that are DELIVERED.
+ * @cancelling: CANCEL events of it that receivers are copying: RELEASED waits for them.
  * @seq: Of the newest call.
  * @delivered: How many were.
  * @replied: How many replies reached their caller.
@@ -77,6 +78,7 @@ struct upcall_callback {
 	struct upcall_event_node released;
 	struct upcall_pool pool;
 	u32 nrunning;
+	u32 cancelling;
 	u64 seq;
 	u64 delivered;
 	u64 replied;

@@ -207,7 +207,8 @@ static struct upcall_call *invoke_new(struct upcall_peer *peer, struct upcall_in
 /**
  * upcall_invoke_refuse() - An INVOKE that fails before it is queued
  * @peer: The caller's.
- * @args: All [out] members are zero, or say more.
+ * @args: All [out] members are zero, or say more. With a call_id it is none of those that
+ *	are refused: what became of that call is not known here, and nothing is written.
  * @user: Where they are written to.
  * @usize: How many bytes the caller has there.
  * @err: Why.
@@ -218,6 +219,8 @@ static struct upcall_call *invoke_new(struct upcall_peer *peer, struct upcall_in
 int upcall_invoke_refuse(struct upcall_peer *peer, struct upcall_invoke *args,
 			 struct upcall_invoke __user *user, u32 usize, int err)
 {
+	if (args->call_id)
+		return err;
 	trace_upcall_refused(peer, args->target, err);
 	args->stage = UPCALL_STAGE_NOT_DELIVERED;
 	return invoke_write(args, user, usize) ?: err;
@@ -348,11 +351,13 @@ static int invoke_wait(struct upcall_peer *peer, struct upcall_call *call,
 {
 	ktime_t deadline = upcall_time_read(args->deadline_ns);
 	ktime_t *until = args->flags & UPCALL_INVOKE_NO_DEADLINE ? NULL : &deadline;
+	bool resumed = args->call_id;
 	int err;
 
 	err = invoke_sleep(call, until, TASK_INTERRUPTIBLE);
+	/* One that was put back stays: its caller may not have the means to make it again. */
 	if (err == -ERESTARTSYS && !fatal_signal_pending(current) &&
-	    !upcall_call_withdraw(call)) {
+	    (resumed || !upcall_call_withdraw(call))) {
 		if (!invoke_detach(peer, call, args, user, usize))
 			return -ERESTARTSYS;
 		err = invoke_sleep(call, until, TASK_KILLABLE);
@@ -375,14 +380,13 @@ static int invoke_wait(struct upcall_peer *peer, struct upcall_call *call,
 int upcall_invoke(struct upcall_peer *peer, struct upcall_invoke *args,
 		  struct upcall_invoke __user *user, u32 usize)
 {
-	bool resumed = args->call_id;
 	struct upcall_call *call;
 	int err;
 
-	call = resumed ? invoke_resume(peer, args->call_id) : invoke_new(peer, args);
+	call = args->call_id ? invoke_resume(peer, args->call_id) : invoke_new(peer, args);
 	if (IS_ERR(call)) {
 		err = PTR_ERR(call);
-		return resumed ? err : upcall_invoke_refuse(peer, args, user, usize, err);
+		return upcall_invoke_refuse(peer, args, user, usize, err);
 	}
 	if (args->flags & UPCALL_INVOKE_ONEWAY) {
 		args->stage = UPCALL_STAGE_NOT_DELIVERED;

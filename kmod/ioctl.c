@@ -238,7 +238,9 @@ static long ioctl_list(struct upcall_peer *peer, void __user *user)
 		return err;
 	args.count = 0;
 	err = upcall_list(&args);
-	return err ?: args_write(user, usize, &args, sizeof(args));
+	if (err && err != -EINTR)	/* the cursor has moved: the next one goes on */
+		return err;
+	return args_write(user, usize, &args, sizeof(args)) ?: err;
 }
 
 static long ioctl_invoke(struct upcall_peer *peer, void __user *user)
@@ -254,6 +256,8 @@ static long ioctl_invoke(struct upcall_peer *peer, void __user *user)
 	err = upcall_invoke_check(&args);
 	if (!err)
 		err = upcall_peer_bind(peer);
+	if (err == -ERESTARTNOINTR)
+		return err;	/* nothing has happened */
 	memset((char *)&args + out, 0, sizeof(args) - out);
 	return err ? upcall_invoke_refuse(peer, &args, user, usize, err)
 		   : upcall_invoke(peer, &args, user, usize);

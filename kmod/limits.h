@@ -32,7 +32,7 @@
 /* A payload up to this length rides in the call object, below the size of a slab page's half. */
 #define UPCALL_SMALL_PAYLOAD		128U
 
-/* Calls that are ended under one hold of a peer's lock: some 20 us. */
+/* Calls that are ended under one hold of a peer's lock: some tens of microseconds. */
 #define UPCALL_BATCH_ENDED		64U
 
 /* Nothing larger is copied from or to a struct at once. */

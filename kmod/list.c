@@ -82,13 +82,13 @@ static struct upcall_ident *list_peer_ident(struct upcall_peer *peer)
 	return ident;
 }
 
-static void list_fill_peer(struct upcall_list_peer *record, struct upcall_peer *peer,
+static void list_fill_peer(struct upcall_list_peer *record, struct upcall_peer *peer, int id,
 			   const struct upcall_ident *ident)
 {
 	struct upcall_ids ids;
 
 	upcall_ident_show(ident, &ids);
-	record->peer = peer->id;
+	record->peer = id;
 	record->pid = ids.pid;
 	record->uid = ids.uid;
 	spin_lock(&peer->lock);
@@ -112,7 +112,7 @@ static int list_next_peer(u64 *cursor, union record *record)
 	*cursor = (u64)id + 1;
 	ident = list_peer_ident(peer);
 	if (upcall_ident_visible(ident)) {
-		list_fill_peer(&record->peer, peer, ident);
+		list_fill_peer(&record->peer, peer, id, ident);
 		ret = sizeof(record->peer);
 	}
 	upcall_ident_put(ident);
@@ -198,13 +198,12 @@ static bool list_sees_account(const struct upcall_account *account)
 
 static int list_next_user(u64 *cursor, union record *record)
 {
-	struct upcall_account *account = upcall_account_next(*cursor);
+	struct upcall_account *account = upcall_account_next(cursor);
 	struct upcall_list_user *user = &record->user;
 	int ret = -EAGAIN;
 
 	if (!account)
 		return 0;
-	*cursor = account->id;
 	if (list_sees_account(account)) {
 		user->uid = from_kuid(current_user_ns(), account->uid);
 		user->depth = account->ns->level;

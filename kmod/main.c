@@ -156,9 +156,10 @@ out_registry:
 static void __exit upcall_exit(void)
 {
 	misc_deregister(&upcall_device);
-	destroy_workqueue(upcall_wq);	/* puts peers, and so owners */
+	mmu_notifier_synchronize();	/* a release that still queues death work */
+	destroy_workqueue(upcall_wq);	/* that work; puts peers, and so owners */
 	mmu_notifier_synchronize();	/* free_notifier of those */
-	rcu_barrier();			/* kfree_rcu: callbacks and peers */
+	rcu_barrier();			/* kfree_rcu() needs none; whatever else comes does */
 	upcall_call_exit();
 	upcall_peer_exit();
 	upcall_registry_exit();

@@ -77,9 +77,10 @@
  *
  * References are dropped with no peer lock held.
  *
- * Module exit: every open file holds the module. Then the workqueue is drained (late
- * death works), mmu_notifier_synchronize() waits for free_notifier, rcu_barrier() for
- * the objects above; after it the caches are empty.
+ * Module exit: every open file holds the module. Then mmu_notifier_synchronize() waits for a
+ * release that has found a peer and not yet queued its death work; the workqueue is
+ * drained; mmu_notifier_synchronize() again, for free_notifier. Peers and callbacks
+ * that wait for a grace period are plain kmalloc memory, and need no code of ours.
  */
 
 #include <linux/types.h>

@@ -226,6 +226,7 @@ static struct upcall_owner *peer_owner(struct upcall_peer *peer)
  * * 0		- it is bound to this address space
  * * -EPERM	- it is bound to another one
  * * -ENOMEM	- out of memory; it is as before
+ * * -ERESTARTNOINTR	- a signal is pending; it is as before
  */
 int upcall_owner_bind(struct upcall_peer *peer)
 {
@@ -238,6 +239,8 @@ int upcall_owner_bind(struct upcall_peer *peer)
 	if (!current->mm)
 		return -EPERM;
 	mn = mmu_notifier_get(&owner_ops, current->mm);
+	if (mn == ERR_PTR(-EINTR))
+		return -ERESTARTNOINTR;	/* a signal, and nothing has happened yet */
 	if (IS_ERR(mn))
 		return PTR_ERR(mn);
 	owner = container_of(mn, struct upcall_owner, mn);

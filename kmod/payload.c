@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Bytes from one process to the other, through a kernel buffer in the caller's memory cgroup. */
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -45,8 +46,10 @@ out_free:
 	return -ENOMEM;
 }
 
-static int payload_alloc(struct upcall_payload *payload, u32 len, gfp_t gfp)
+static int payload_alloc(struct upcall_payload *payload, u32 len, struct mem_cgroup *memcg,
+			 gfp_t gfp)
 {
+	struct mem_cgroup *old = set_active_memcg(memcg);
 	int err = 0;
 
 	payload->len = len;
@@ -56,6 +59,7 @@ static int payload_alloc(struct upcall_payload *payload, u32 len, gfp_t gfp)
 		payload->block = kmalloc(len, gfp);
 		err = payload->block ? 0 : -ENOMEM;
 	}
+	set_active_memcg(old);
 	if (err)
 		payload->len = 0;
 	return err;
@@ -66,19 +70,22 @@ static int payload_alloc(struct upcall_payload *payload, u32 len, gfp_t gfp)
  * @payload: Uninitialised or empty; on failure it is left empty.
  * @from: User address as it stands in an ioctl's struct.
  * @len: In bytes, at most UPCALL_MAX_PAYLOAD.
- * @gfp: For the buffer; the active memory cgroup is charged with __GFP_ACCOUNT.
+ * @memcg: Who is charged for the buffer; NULL: the calling process. Only for the buffer: what
+ *	faults in while the bytes are read is the calling process's.
+ * @gfp: For the buffer, with __GFP_ACCOUNT.
  *
  * Context: Process context, may sleep and fault.
  * Return: 0, -ENOMEM or -EFAULT.
  */
-int upcall_payload_from_user(struct upcall_payload *payload, u64 from, u32 len, gfp_t gfp)
+int upcall_payload_from_user(struct upcall_payload *payload, u64 from, u32 len,
+			     struct mem_cgroup *memcg, gfp_t gfp)
 {
 	const void __user *user = u64_to_user_ptr(from);
 	unsigned int i;
 	int err;
 
 	might_sleep();
-	err = payload_alloc(payload, len, gfp);
+	err = payload_alloc(payload, len, memcg, gfp);
 	if (err)
 		return err;
 	for (i = 0; i < payload_pages(len); i++) {

@@ -6,6 +6,8 @@
 #include <linux/types.h>
 #include "limits.h"
 
+struct mem_cgroup;
+
 /**
  * struct upcall_payload - The bytes of an argument or a reply
  * @len: In bytes, 0 to UPCALL_MAX_PAYLOAD. Says which of the others is in use.
@@ -25,7 +27,8 @@ struct upcall_payload {
 	};
 };
 
-int upcall_payload_from_user(struct upcall_payload *payload, u64 from, u32 len, gfp_t gfp);
+int upcall_payload_from_user(struct upcall_payload *payload, u64 from, u32 len,
+			     struct mem_cgroup *memcg, gfp_t gfp);
 int upcall_payload_to_user(const struct upcall_payload *payload, void __user *to);
 void upcall_payload_free(struct upcall_payload *payload);
 void upcall_payload_move(struct upcall_payload *to, struct upcall_payload *from);

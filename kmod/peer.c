@@ -145,6 +145,7 @@ static int peer_bind_first(struct upcall_peer *peer)
  * * -EPERM		- it is another process's
  * * -ESHUTDOWN		- it has ended
  * * -ENOMEM		- out of memory; it may be bound
+ * * -ERESTARTNOINTR	- a signal is pending; it is not bound
  */
 int upcall_peer_bind(struct upcall_peer *peer)
 {
@@ -276,7 +277,6 @@ void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death
 		return;
 	}
 	WRITE_ONCE(peer->dead, true);
-	peer->death = *death;
 	wake_up_all(&peer->recv_wait);
 	wake_up_all(&peer->event_wait);
 	wake_up_poll(&peer->poll_wait, EPOLLHUP | EPOLLIN | EPOLLOUT);

@@ -37,8 +37,7 @@ struct upcall_ids_table {
  * @death_work: Ends the peer when its address space has gone; holds a reference.
  * @ident: The process at the last verb that needed it. Protected by @lock; referenced.
  * @dead: It has ended. Set once, under @lock; lockless readers only spare themselves work.
- * @death: How, once @dead is set. Protected by @lock, as all below.
- * @callbacks: struct upcall_callback, all that are not GONE.
+ * @callbacks: struct upcall_callback, all that are not GONE. Protected by @lock, as all below.
  * @ncallbacks: How many.
  * @queue: Of QUEUED calls, in the order in which they are to be taken.
  * @events: Other events that wait.
@@ -63,7 +62,6 @@ struct upcall_peer {
 	struct work_struct death_work;
 	struct upcall_ident *ident;
 	bool dead;
-	struct upcall_death death;
 
 	struct list_head callbacks;
 	u32 ncallbacks;

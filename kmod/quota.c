@@ -15,7 +15,10 @@
 #include "quota.h"
 
 static DEFINE_SPINLOCK(accounts_lock);
-static DEFINE_HASHTABLE(accounts, 10);
+#define ACCOUNT_BUCKET_BITS	10
+#define ACCOUNT_ID_BITS		(63 - ACCOUNT_BUCKET_BITS)
+#define ACCOUNT_ID_MASK		((1ULL << ACCOUNT_ID_BITS) - 1)
+static DEFINE_HASHTABLE(accounts, ACCOUNT_BUCKET_BITS);
 static u64 accounts_last_id;
 
 /* Callbacks of everybody. */
@@ -167,27 +170,44 @@ void upcall_account_put(struct upcall_account *account)
 	}
 }
 
-/**
- * upcall_account_next() - The account with the lowest id above a given one, for LIST
- * @id: 0 to begin.
- *
- * Context: Process context.
- * Return: An account with a reference, or NULL at the end.
- */
-struct upcall_account *upcall_account_next(u64 id)
+/* The account with the lowest id above @id in a bucket, referenced, or NULL. */
+static struct upcall_account *account_next_in(u32 bucket, u64 id)
 {
 	struct upcall_account *account, *next = NULL;
-	int bucket;
 
 	spin_lock(&accounts_lock);
-	hash_for_each(accounts, bucket, account, link) {
+	hlist_for_each_entry(account, &accounts[bucket], link) {
 		if (account->id > id && (!next || account->id < next->id))
 			next = account;
 	}
-	if (next && !refcount_inc_not_zero(&next->refs))
-		next = NULL;
+	if (next)
+		refcount_inc(&next->refs);
 	spin_unlock(&accounts_lock);
 	return next;
+}
+
+/**
+ * upcall_account_next() - Walk all accounts, for LIST
+ * @cursor: 0 to begin, any value is safe; moved on. The bucket, and the last id in it: so
+ *	no step holds the lock for longer than one bucket takes.
+ *
+ * Context: Process context, may sleep.
+ * Return: An account with a reference, or NULL at the end.
+ */
+struct upcall_account *upcall_account_next(u64 *cursor)
+{
+	struct upcall_account *account;
+	u64 bucket = *cursor >> ACCOUNT_ID_BITS, id = *cursor & ACCOUNT_ID_MASK;
+
+	for (; bucket < HASH_SIZE(accounts); bucket++, id = 0) {
+		account = account_next_in(bucket, id);
+		if (account) {
+			*cursor = bucket << ACCOUNT_ID_BITS | account->id;
+			return account;
+		}
+		cond_resched();
+	}
+	return NULL;
 }
 
 /* Half of what others leave of @max, rounded up: the last place can be had. */
@@ -198,13 +218,14 @@ static u64 half_of_left(u64 max, u64 all, u64 mine)
 	return max > others ? (max - others + 1) / 2 : 0;
 }
 
-static unsigned long account_limit(enum upcall_resource what, unsigned long used)
+/* @n are in the total already. */
+static unsigned long account_limit(enum upcall_resource what, unsigned long used, unsigned long n)
 {
 	switch (what) {
 	case UPCALL_CALLBACKS:
 		return min_t(u64, READ_ONCE(upcall_max_callbacks_user),
 			     half_of_left(READ_ONCE(upcall_max_callbacks),
-					  atomic_long_read(&callbacks_total), used));
+					  atomic_long_read(&callbacks_total) - n, used));
 	case UPCALL_CALLS:
 		return READ_ONCE(upcall_max_calls_user);
 	default:
@@ -220,7 +241,7 @@ static bool account_charge_one(struct upcall_account *account, enum upcall_resou
 	unsigned long limit;
 
 	do {
-		limit = account_limit(what, used);
+		limit = account_limit(what, used, n);
 		if (n > limit || used > limit - n)
 			return false;
 	} while (!atomic_long_try_cmpxchg(&account->used[what], &used, used + n));
@@ -318,24 +339,33 @@ static void share_free(struct upcall_share *share)
 }
 
 /* An idle share is kept if it is the only one: most queues have one caller at a time. */
-static void share_drop(struct upcall_pool *pool, struct upcall_account *account, u32 bytes)
+static void share_drop(struct upcall_pool *pool, struct upcall_share *share, u32 bytes)
 {
-	struct upcall_share *share = pool_find(pool, account);
-
 	share->calls--;
 	share->bytes -= bytes;
 	if (!share->calls && (share->link.next || share->link.pprev != &pool->shares.first))
 		share_free(share);
 }
 
-static int share_take(struct upcall_pool *pool, struct upcall_account *account, u32 bytes)
+static void share_drop_chain(struct upcall_pool *pool, struct upcall_share *share, u32 bytes)
+{
+	while (share) {
+		struct upcall_share *parent = share->parent;
+
+		share_drop(pool, share, bytes);
+		share = parent;
+	}
+}
+
+static struct upcall_share *share_take(struct upcall_pool *pool, struct upcall_account *account,
+				       u32 bytes)
 {
 	struct upcall_share *share = pool_find(pool, account);
 
 	if (!share) {
 		share = kzalloc(sizeof(*share), GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
 		if (!share)
-			return -ENOMEM;
+			return ERR_PTR(-ENOMEM);
 		share->account = upcall_account_ref(account);
 		hlist_add_head(&share->link, &pool->shares);
 	}
@@ -343,11 +373,13 @@ static int share_take(struct upcall_pool *pool, struct upcall_account *account, 
 	    (bytes && share->bytes >= half_of_left(pool->max_bytes, pool->bytes, share->bytes))) {
 		if (!share->calls)
 			share_free(share);
-		return -EAGAIN;
+		return ERR_PTR(-EAGAIN);
 	}
+	if (!share->calls)
+		share->parent = NULL;	/* what an idle one had there may be gone */
 	share->calls++;
 	share->bytes += bytes;
-	return 0;
+	return share;
 }
 
 /**
@@ -358,42 +390,45 @@ static int share_take(struct upcall_pool *pool, struct upcall_account *account, 
  *
  * Context: Under the lock of the queue.
  * Return:
- * * 0		- drop it with upcall_pool_drop()
- * * -EAGAIN	- full, or this uid has its half of what the others leave
- * * -ENOMEM	- no memory to count a new uid
+ * * the share		- drop it with upcall_pool_drop()
+ * * ERR_PTR(-EAGAIN)	- full, or this uid has its half of what the others leave
+ * * ERR_PTR(-ENOMEM)	- no memory to count a new uid
  */
-int upcall_pool_take(struct upcall_pool *pool, struct upcall_account *account, u32 bytes)
+struct upcall_share *upcall_pool_take(struct upcall_pool *pool, struct upcall_account *account,
+				      u32 bytes)
 {
-	struct upcall_account *a, *undo;
-	int err;
+	struct upcall_share *first = NULL, *below = NULL, *share;
 
 	if (pool->calls >= pool->max_calls || bytes > pool->max_bytes - pool->bytes)
-		return -EAGAIN;
-	for (a = account; a; a = a->parent) {
-		err = share_take(pool, a, bytes);
-		if (err) {
-			for (undo = account; undo != a; undo = undo->parent)
-				share_drop(pool, undo, bytes);
-			return err;
+		return ERR_PTR(-EAGAIN);
+	for (; account; account = account->parent) {
+		share = share_take(pool, account, bytes);
+		if (IS_ERR(share)) {
+			share_drop_chain(pool, first, bytes);
+			return share;
 		}
+		if (below)
+			below->parent = share;
+		else
+			first = share;
+		below = share;
 	}
 	pool->calls++;
 	pool->bytes += bytes;
-	return 0;
+	return first;
 }
 
 /**
  * upcall_pool_drop() - Give the room of one call back
  * @pool: Of the queue.
- * @account: As it was taken.
+ * @share: As upcall_pool_take() returned it.
  * @bytes: As it was taken.
  *
  * Context: Under the lock of the queue.
  */
-void upcall_pool_drop(struct upcall_pool *pool, struct upcall_account *account, u32 bytes)
+void upcall_pool_drop(struct upcall_pool *pool, struct upcall_share *share, u32 bytes)
 {
-	for (; account; account = account->parent)
-		share_drop(pool, account, bytes);
+	share_drop_chain(pool, share, bytes);
 	pool->calls--;
 	pool->bytes -= bytes;
 }

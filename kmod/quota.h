@@ -44,7 +44,7 @@ struct upcall_account {
 
 struct upcall_account *upcall_account_get(const struct cred *cred);
 struct upcall_account *upcall_account_ref(struct upcall_account *account);
-struct upcall_account *upcall_account_next(u64 id);
+struct upcall_account *upcall_account_next(u64 *cursor);
 void upcall_account_put(struct upcall_account *account);
 
 int upcall_charge(struct upcall_account *account, enum upcall_resource what, unsigned long n);
@@ -56,12 +56,14 @@ void upcall_uncharge(struct upcall_account *account, enum upcall_resource what, 
  * struct upcall_share - What one account has in a queue that many share
  * @link: In the list of that queue. Protected by the lock of the queue.
  * @account: Referenced.
+ * @parent: The share of the account above it, in the same queue; while @calls is not 0.
  * @calls: That wait in the queue.
  * @bytes: Of their arguments.
  */
 struct upcall_share {
 	struct hlist_node link;
 	struct upcall_account *account;
+	struct upcall_share *parent;
 	u32 calls;
 	u64 bytes;
 };
@@ -83,8 +85,9 @@ struct upcall_pool {
 	u64 max_bytes;
 };
 
-int upcall_pool_take(struct upcall_pool *pool, struct upcall_account *account, u32 bytes);
-void upcall_pool_drop(struct upcall_pool *pool, struct upcall_account *account, u32 bytes);
+struct upcall_share *upcall_pool_take(struct upcall_pool *pool, struct upcall_account *account,
+				      u32 bytes);
+void upcall_pool_drop(struct upcall_pool *pool, struct upcall_share *share, u32 bytes);
 void upcall_pool_exit(struct upcall_pool *pool);
 
 #endif /* _UPCALL_QUOTA_H */

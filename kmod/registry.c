@@ -4,10 +4,9 @@
  *
  * A handle is a slot of the idr and that slot's generation. What stands in a slot is
  *
- *	NULL		reserved: the handle is being written to its owner
  *	a callback	live or retired
- *	a value		nothing: the generation to issue next, and, for those in the free
- *			list, the next free slot
+ *	a value		nothing: the generation that is issued next, or is just being written to
+ *			its owner; and, for those in the free list, the next free slot
  *
  * A generation is issued once, and a slot that has none left is never freed: so no
  * handle is ever issued twice. Free slots are used in the order in which they were
@@ -130,7 +129,6 @@ static u64 slot_reuse_locked(void)
 	if (free_head == SLOT_NONE)
 		free_tail = SLOT_NONE;
 	free_count--;
-	idr_replace(&registry, NULL, slot);
 	return handle_make(slot, vacant_generation(entry));
 }
 
@@ -154,7 +152,10 @@ int upcall_registry_reserve(u64 *handle)
 	if (free_count < UPCALL_GRAVES)
 		slot = idr_alloc(&registry, NULL, 0, SLOT_NONE, GFP_NOWAIT);
 	if (slot >= 0) {
-		*handle = handle_make(slot, slot_first_generation(slot));
+		u32 generation = slot_first_generation(slot);
+
+		idr_replace(&registry, vacant_make(generation, SLOT_NONE), slot);
+		*handle = handle_make(slot, generation);
 	} else if (free_count) {
 		*handle = slot_reuse_locked();
 		slot = 0;

@@ -1,29 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* REPLY and REFUSE: both ends of a delivered call, by its owner. */
-#include <linux/memcontrol.h>
-#include <linux/sched/mm.h>
+#include <linux/gfp.h>
+#include <linux/spinlock.h>
 #include "call.h"
 #include "callback.h"
 #include "main.h"
 #include "peer.h"
 #include "trace.h"
 
-/*
- * The call of an id that owes its owner's end, or NULL. If nobody wants an answer any
- * more this was that end: then NULL as well, and *@ended is to be put.
- */
-static struct upcall_call *call_find_locked(struct upcall_peer *peer, u64 id,
-					    struct upcall_call **ended)
+/* The call of an id that owes its owner's end, or NULL. */
+static struct upcall_call *call_find_locked(struct upcall_peer *peer, u64 id)
 {
 	struct upcall_call *call = upcall_ids_find_locked(&peer->incoming, id);
 
-	if (!call || call->owner_id != id || call->state != UPCALL_DELIVERED)
-		return NULL;
+	return call && call->owner_id == id && call->state == UPCALL_DELIVERED ? call : NULL;
+}
+
+/*
+ * Whether a call can be answered. If nobody wants an answer any more this was its owner's
+ * end: -ENOENT as well, and the owner's reference is the caller's to put, as *@ended.
+ */
+static int call_open_locked(struct upcall_call *call, struct upcall_call **ended)
+{
+	if (!call || call->state != UPCALL_DELIVERED)
+		return -ENOENT;
 	if (!call->answered || (call->flags & UPCALL_CALL_ONEWAY))
-		return call;
+		return 0;
 	upcall_call_end_locked(call);
 	*ended = call;
-	return NULL;
+	return -ENOENT;
 }
 
 /* Whether the caller takes such a reply; if so the call is referenced. */
@@ -31,13 +36,14 @@ static int call_reply_check(struct upcall_peer *peer, const struct upcall_comman
 			    struct upcall_call **callp, u32 *needed)
 {
 	struct upcall_call *call, *ended = NULL;
-	int err = 0;
+	int err;
 
 	spin_lock(&peer->lock);
-	call = call_find_locked(peer, command->target, &ended);
-	if (!call) {
-		err = -ENOENT;
-	} else if ((call->flags & UPCALL_CALL_ONEWAY) && (command->data_len || command->status)) {
+	call = call_find_locked(peer, command->target);
+	err = call_open_locked(call, &ended);
+	if (err)
+		goto out_unlock;
+	if ((call->flags & UPCALL_CALL_ONEWAY) && (command->data_len || command->status)) {
 		err = -EINVAL;
 	} else if (command->data_len > call->reply_max) {
 		*needed = call->reply_max;
@@ -46,23 +52,24 @@ static int call_reply_check(struct upcall_peer *peer, const struct upcall_comman
 		refcount_inc(&call->refs);
 		*callp = call;
 	}
+out_unlock:
 	spin_unlock(&peer->lock);
 	if (ended)
 		upcall_call_put(ended);
 	return err;
 }
 
-static int call_reply_read(struct upcall_call *call, const struct upcall_command *command,
-			   struct upcall_payload *reply)
+/* Both ends. The owner's reference is the caller's to put. */
+static void call_reply_locked(struct upcall_call *call, u32 status, struct upcall_payload *reply)
 {
-	struct mem_cgroup *old = set_active_memcg(call->memcg);
-	int err;
-
-	/* The owner is not to suffer for a full memory cgroup of its caller. */
-	err = upcall_payload_from_user(reply, command->data, command->data_len,
-				       GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
-	set_active_memcg(old);
-	return err;
+	if (!(call->flags & UPCALL_CALL_ONEWAY)) {
+		upcall_payload_move(&call->answer.reply, reply);
+		call->answer.status = status;
+		upcall_call_answer_locked(call, 0, UPCALL_STAGE_REPLIED);
+		call->cb->replied++;
+	}
+	trace_upcall_replied(call);
+	upcall_call_end_locked(call);
 }
 
 /**
@@ -72,7 +79,8 @@ static int call_reply_read(struct upcall_call *call, const struct upcall_command
  * @needed: Set with -EMSGSIZE.
  *
  * The bytes are read without a lock; meanwhile the call may be answered otherwise, and
- * even end by a second reply. So it is looked up again.
+ * even end by a second reply. So its state is looked at again; the call itself is held,
+ * not looked up again: its id might be another's by then.
  *
  * Context: Process context, may sleep.
  * Return: 0, -ENOENT, -EINVAL, -EMSGSIZE, -ENOMEM or -EFAULT. But for 0 and -ENOENT it is
@@ -87,23 +95,16 @@ int upcall_call_reply(struct upcall_peer *peer, const struct upcall_command *com
 	err = call_reply_check(peer, command, &call, needed);
 	if (err)
 		return err;
-	err = call_reply_read(call, command, &reply);
+	/* The owner is not to suffer for a full memory cgroup of its caller. */
+	err = upcall_payload_from_user(&reply, command->data, command->data_len, call->memcg,
+				       GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
 	if (err)
 		goto out_put;
-
 	spin_lock(&peer->lock);
-	if (call_find_locked(peer, command->target, &ended)) {
-		if (!(call->flags & UPCALL_CALL_ONEWAY)) {
-			upcall_payload_move(&call->answer.reply, &reply);
-			call->answer.status = command->status;
-			upcall_call_answer_locked(call, 0, UPCALL_STAGE_REPLIED);
-			call->cb->replied++;
-		}
-		trace_upcall_replied(call);
-		upcall_call_end_locked(call);
+	err = call_open_locked(call, &ended);
+	if (!err) {
+		call_reply_locked(call, command->status, &reply);
 		ended = call;
-	} else {
-		err = -ENOENT;
 	}
 	spin_unlock(&peer->lock);
 	upcall_payload_free(&reply);
@@ -126,15 +127,15 @@ out_put:
 int upcall_call_refuse(struct upcall_peer *peer, u64 id, u32 err)
 {
 	struct upcall_call *call, *ended = NULL;
-	int ret = -ENOENT;
+	int ret;
 
 	spin_lock(&peer->lock);
-	call = call_find_locked(peer, id, &ended);
-	if (call) {
+	call = call_find_locked(peer, id);
+	ret = call_open_locked(call, &ended);
+	if (!ret) {
 		upcall_call_answer_locked(call, -(int)err, UPCALL_STAGE_NOT_DELIVERED);
 		upcall_call_end_locked(call);
 		ended = call;
-		ret = 0;
 	}
 	spin_unlock(&peer->lock);
 	if (ended)

@@ -17,10 +17,14 @@ static inline s64 upcall_time_offset(void)
 #endif
 }
 
-/* From the kernel to the process. */
+/* From the kernel to the process; the end of time is the same for all. */
 static inline ktime_t upcall_time_show(ktime_t time)
 {
-	return ktime_add_safe(time, upcall_time_offset());
+	s64 offset = upcall_time_offset();
+
+	if (time == KTIME_MAX || (offset > 0 && time > KTIME_MAX - offset))
+		return KTIME_MAX;
+	return max_t(s64, time + offset, 0);
 }
 
 /* From the process to the kernel; what lies beyond the end of time is the end of time. */

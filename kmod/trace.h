@@ -26,7 +26,7 @@ DECLARE_EVENT_CLASS(upcall_callback_class,
 	),
 	TP_fast_assign(
 		__entry->handle = cb->handle;
-		__entry->peer = cb->peer->id;
+		__entry->peer = READ_ONCE(cb->peer->id);
 		__entry->reason = cb->death.reason;
 		__entry->calls = cb->seq;
 		memcpy(__entry->label, cb->label, UPCALL_MAX_LABEL);
@@ -56,7 +56,7 @@ TRACE_EVENT(upcall_refused,
 	),
 	TP_fast_assign(
 		__entry->handle = handle;
-		__entry->caller = caller->id;
+		__entry->caller = READ_ONCE(caller->id);
 		__entry->err = err;
 	),
 	TP_printk("handle=%llu caller=%d err=%d", __entry->handle, __entry->caller, __entry->err)

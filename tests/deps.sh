@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Installs what building and testing need and this machine lacks. Silent, and a
-# few milliseconds, when nothing is missing.
+# deps.sh [kernels]: installs what building and testing need and this machine lacks;
+# with 'kernels', also what building the kernels of tests/kernels needs. Silent, and
+# a few milliseconds, when nothing is missing.
 set -eu
 # shellcheck source=env.sh
 . "${0%/*}/env.sh"
@@ -29,6 +30,14 @@ need perl		have perl
 need sparse		have sparse
 need cppcheck		have cppcheck
 need mandoc		have mandoc
+if [ "${1:-}" = kernels ]; then
+	need flex		have flex
+	need bison		have bison
+	need bc			have bc
+	need ccache		have ccache
+	need libelf-dev		test -e /usr/include/libelf.h
+	need libssl-dev		test -e /usr/include/openssl/ssl.h
+fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 
 have apt-get || die "missing, and there is no apt-get: ${missing[*]} (Debian's names)"

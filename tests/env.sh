@@ -21,6 +21,17 @@ quietly()
 	"$@" >"$log" 2>&1 || { tail -n 40 "$log" >&2; return 1; }
 }
 
+# What must not be in the kernel's log: tests/vm/run judges by it
+bad_lines='WARNING:|BUG:|BUG |Oops|Kernel panic|KASAN|KCSAN|UBSAN|refcount_t|blocked for more than'
+bad_lines+='|possible (recursive|circular)|inconsistent lock state|suspicious RCU|DEBUG_LOCKS_WARN|non-static key'
+bad_lines+='|rcu.*detected|soft lockup|general protection|double fault|list_(add|del) corruption'
+# shellcheck disable=SC2034
+bad_lines+='|usercopy:|ODEBUG|kernel memory leak|objects remaining|printk messages dropped|^[^:]*Out of memory'
+
+# All time limits on the kernels of tests/kernels are this many times what they are on Debian's
+# shellcheck disable=SC2034
+sanitizer_slowness=5
+
 # Kernel headers to test with: KDIR, or the newest Debian ones. The running
 # kernel is not the first choice, because it need not be one that QEMU can boot.
 test_headers()

@@ -3,12 +3,21 @@
 # run.sh [PATTERN]...: 'make test'. Runs the checks, builds everything, boots
 # the module and runs the tests inside; with patterns, only the test programs
 # that match. Its last line is 'N passed, N failed, N skipped'.
+#
+# run.sh --kernel kasan|kcsan [PATTERN]...: 'make test-kasan', 'make test-kcsan'. The
+# same tests on that kernel, and instead of the checks, each of the kernel's own is seen
+# to work. The last line is 'kasan: N passed, N failed'.
 set -eu
 # shellcheck source=env.sh
 . "${0%/*}/env.sh"
 
 limit=${VM_TIMEOUT:-900}	# seconds, for each boot
-out=$build/test
+kernel='' slow=1
+if [ "${1:-}" = --kernel ]; then
+	kernel=$2 slow=$sanitizer_slowness
+	shift 2
+fi
+out=$build/test${kernel:+-$kernel}
 results=$out/results
 passed=0 failed=0 skipped=0
 
@@ -24,7 +33,11 @@ verdict()
 	! grep -q '^SKIP' "$results" || { step "skipped"; grep '^SKIP' "$results"; }
 	! grep -q '^FAIL' "$results" || { step "failed"; grep '^FAIL' "$results"; }
 	step "results"
-	say "$passed passed, $failed failed, $skipped skipped"
+	if [ -n "$kernel" ]; then
+		say "$kernel: $passed passed, $failed failed"
+	else
+		say "$passed passed, $failed failed, $skipped skipped"
+	fi
 	[ $failed = 0 ] && [ $passed -gt 0 ]
 }
 
@@ -45,18 +58,43 @@ run_checks()
 	count "$(grep -c '^ok' "$out/check.log")" "$(grep -c '^FAIL' "$out/check.log")" 0
 }
 
+# Each detector fires once
+run_planted()
+{
+	step "planted bugs"
+	"$top/tests/kernels/planted.sh" "$kernel" "$out/planted" | note | tee "$out/planted.log" || :
+	count "$(grep -c '^ok' "$out/planted.log")" "$(grep -c '^FAIL' "$out/planted.log")" 0
+}
+
+# kselftest with longer time limits: that of a test is in its harness, that of a program in 'settings'
+slow_kselftest()
+{
+	mkdir -p "$out/ksft"
+	cp -rT "${ksft%/tools/*}" "$out/ksft"
+	ksft=$out/ksft/tools/testing/selftests
+	sed -i "s/alarm(t->timeout)/alarm(t->timeout * $slow)/" "$ksft/kselftest_harness.h"
+	grep -q "timeout \* $slow" "$ksft/kselftest_harness.h" || broken "kselftest's harness is not as it was"
+}
+
 build_tests()
 {
 	step "build"
 	ksft=$(kernel_source)/tools/testing/selftests || broken "no kselftest"
+	[ $slow = 1 ] || slow_kselftest
 	mkdir -p "$out/bin"
-	"$top/tests/module.sh" vm || broken "the module does not build"
+	if [ -z "$kernel" ]; then
+		"$top/tests/module.sh" vm || broken "the module does not build"
+	fi
 	[ ! -e "$top/user/Makefile" ] ||
 		quietly "$out/log" flock "$build/.user" make -C "$top/user" || broken "user/ does not build"
 	rm -rf "$out/kselftest"
 	make -s -C "$top/tests/selftests" KSFT="$ksft" OUTPUT="$out/bin" COLLECTION=upcall \
 		INSTALL_PATH="$out/kselftest/upcall" install || broken "the tests do not build"
 	cp -r "$ksft/run_kselftest.sh" "$ksft/kselftest" "$out/kselftest/"
+	[ $slow = 1 ] || {
+		timeout=$(sed -n 's/^timeout=//p' "$out/kselftest/upcall/settings")
+		say "timeout=$((timeout * slow))" >"$out/kselftest/upcall/settings"
+	}
 	make -s -C "$top/tests/selftests" KSFT="$ksft" OUTPUT="$out/bin" COLLECTION=upcall \
 		emit_tests | sort >"$out/all"
 }
@@ -82,7 +120,7 @@ boot()		# NAME LIST RUNNER-OPTION...
 	step "$name: $(wc -l <"$list") programs"
 	rm -f "$out/counts"
 	set +e
-	"$top/tests/vm/run" "$@" --timeout "$limit" --out "$out/$name" --job "$top/tests/vm/selftests.job" \
+	"$top/tests/vm/run" "$@" ${kernel:+--kernel "$kernel"} --timeout "$limit" --out "$out/$name" --job "$top/tests/vm/selftests.job" \
 		"$out/kselftest:/kselftest" "$list:/kselftest/kselftest-list.txt" |
 		tee "$out/$name.log" | "$top/tests/ktap.sh" "$out/counts" | note
 	status=${PIPESTATUS[0]}
@@ -102,7 +140,14 @@ mkdir -p "$out"
 exec 9>"$out/.lock"
 flock -n 9 || { say "waiting for another run to end"; flock 9; }
 : >"$results"
-[ $# -gt 0 ] || run_checks
+if [ -n "$kernel" ]; then
+	step "kernel"
+	kernel_dir=$("$top/tests/kernels/build.sh" "$kernel") || broken "no kernel"
+	say "$kernel_dir"
+	[ $# -gt 0 ] || run_planted
+else
+	[ $# -gt 0 ] || run_checks
+fi
 build_tests
 matching "$@" <"$out/all" >"$out/list"
 [ -s "$out/list" ] || broken "no test is called $*"

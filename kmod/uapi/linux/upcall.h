@@ -30,8 +30,8 @@
  *     calling process reads it (time namespaces are honoured).
  *   - Errors of every command: EFAULT (the struct cannot be read or written),
  *     E2BIG, EINVAL (above), ENOTTY (no such command here), EPERM (the peer
- *     belongs to another process), ESHUTDOWN (the peer has ended). They are tested
- *     in this order, before anything else.
+ *     belongs to another process), ENOMEM (to bind it), ESHUTDOWN (the peer has ended).
+ *     They are tested in this order, before anything else.
  *
  * A peer is bound to the calling process (its address space) by the first
  * command other than UPCALL_IOC_INFO; from then on every command of another
@@ -385,7 +385,9 @@ struct upcall_export {
  * INVOKE: one call, and the wait for its answer; with ONEWAY, a notification, without.
  *
  * Unlike other commands it writes its [out] members also when it fails with an
- * errno, if they can be written; stage is then the important one.
+ * errno, if they can be written; stage is then the important one. But with a call_id, an
+ * error that is found before the wait (EINVAL, EPERM, ESHUTDOWN, ENOENT, EBUSY) writes
+ * nothing: it says nothing about that call.
  *
  * Waiting again: when the wait is interrupted after delivery, or a reply is kept
  * because it did not fit reply_room (but fits reply_max), call_id is not 0. The same INVOKE
@@ -398,8 +400,8 @@ struct upcall_export {
  * unless it says otherwise:
  *   EINVAL      flags; members that do not belong to them; arg_len or reply_max above
  *               UPCALL_MAX_PAYLOAD; reply_max below reply_room
- *   ENOENT      call_id is no call of this peer; [out] members are not written
- *   EBUSY       another thread waits for call_id; [out] members are not written
+ *   ENOENT      call_id is no call of this peer
+ *   EBUSY       another thread waits for call_id
  *   ESTALE      no live callback: never issued, released, its owner is gone. reason,
  *               exit_status and word say more, where known
  *   EACCES      may not call it

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _UPCALL_BATCH_H
+#define _UPCALL_BATCH_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+#include <linux/upcall.h>
+
+struct upcall_peer;
+
+/**
+ * struct upcall_batch - What one receiver takes at a time
+ * @events: struct upcall_event_node, in the order in which they are written.
+ * @count: How many.
+ * @calls: How many of them are CALLs.
+ * @used: Bytes that they take.
+ * @needed: Bytes that the first event wants, if not even that fits.
+ */
+struct upcall_batch {
+	struct list_head events;
+	u32 count;
+	u32 calls;
+	u32 used;
+	u32 needed;
+};
+
+void upcall_batch_take_locked(struct upcall_batch *batch, struct upcall_peer *peer,
+			      const struct upcall_exchange *args);
+int upcall_batch_copy(struct upcall_batch *batch, const struct upcall_exchange *args);
+void upcall_batch_return(struct upcall_batch *batch, struct upcall_peer *peer);
+void upcall_batch_commit(struct upcall_batch *batch, struct upcall_peer *peer);
+
+#endif /* _UPCALL_BATCH_H */

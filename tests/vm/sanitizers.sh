@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=sh
+# For the guest's scripts, sourced: what the sanitizer kernels must be told. Each
+# function does nothing on a kernel that has not got what it is about.
+
+kcsan=/sys/kernel/debug/kcsan
+kmemleak=/sys/kernel/debug/kmemleak
+
+# Reports only of races between two of these: the module's functions, and those of the
+# kernel that touch the module's memory for it. (Two callers elsewhere may be reported,
+# too: tests/vm/run drops what has no function of the module in its stacks.)
+kcsan_on()	# MODULE
+{
+	[ -e $kcsan ] || return 0
+	{
+		awk -v m="[$1]" '$4 == m && tolower($2) == "t" { print substr(m, 2, length(m) - 2) ":" $3 }' /proc/kallsyms
+		printf '%s\n' __list_add_valid __list_del_entry_valid rb_insert_color rb_erase \
+			_copy_from_user _copy_to_user memcpy memset
+	} | sort -u | while read -r function; do
+		echo "!$function" >$kcsan
+	done 2>/dev/null
+	echo whitelist >$kcsan
+	echo on >$kcsan
+}
+
+kcsan_off()	{ [ ! -e $kcsan ] || echo off >$kcsan; }
+
+# Tells the kernel's log of every object without an owner that the module allocated: an
+# address without a name is code of a module that is gone. kmemleak looks at objects older
+# than 5 s, and believes it when their contents did not change between two scans.
+report_leaks()	# MODULE
+{
+	[ -e $kmemleak ] || return 0
+	sleep 6
+	echo scan >$kmemleak && echo scan >$kmemleak || {
+		echo "kmemleak gave up: kernel memory leak unknown" >/dev/kmsg
+		return
+	}
+	awk -v m="[$1]" '
+		function flush()
+		{
+			if (ours)
+				printf "kernel memory leak of %s: %s", substr(m, 2, length(m) - 2), text
+			text = ""
+			ours = 0
+		}
+		/^unreferenced/	{ flush() }
+				{ text = text $0 "\n" }
+		index($0, m) || /\] 0xffffffff[0-9a-f]*$/ { ours = 1 }
+		END		{ flush() }' $kmemleak |
+		while read -r line; do echo "$line" >/dev/kmsg; done
+	echo clear >$kmemleak
+}
+
+# lockdep is off from the first report on, of whatever kind
+lockdep_state()	{ sed -n 's/^ *debug_locks: *//p' /proc/lockdep_stats 2>/dev/null; }
