@@ -9,7 +9,7 @@ set -u
 cd "$top" || exit 1
 
 checks="module kernel_doc user_build cppcheck checkpatch uapi_abi headers_alone
-	names_in_docs tests_in_docs ioctls_in_man exported_symbols man_pages tests_are_built
+	names_in_docs tests_in_docs code_in_readme ioctls_in_man exported_symbols man_pages tests_are_built
 	spdx private_paths length shell"
 
 work=$build/check
@@ -124,6 +124,22 @@ check_tests_in_docs()
 			grep -qsE "^TEST.*\<$name\)" "tests/selftests/$file.c" ||
 				say "README.md: there is no test $name in $file"
 		done | silent
+}
+
+# A block of C in README is a whole file of user/examples, named in the line before it
+check_code_in_readme()
+{
+	awk -v work="$work/readme" '
+		/^```c$/	{ n++; out = work "." n; print file >(out ".of"); printf "" >out; next }
+		/^```$/		{ out = ""; next }
+		out		{ print >out; next }
+		match($0, /\(user\/examples\/[a-z_]*\.c\)/) { file = substr($0, RSTART + 1, RLENGTH - 2) }
+	' README.md
+	local block
+
+	for block in "$work"/readme.*.of; do
+		cmp "$(cat "$block")" "${block%.of}" || return 1
+	done
 }
 
 check_names_in_docs()
