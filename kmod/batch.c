@@ -15,6 +15,7 @@
 #include "main.h"
 #include "owner.h"
 #include "peer.h"
+#include "quota.h"
 #include "timens.h"
 
 static struct upcall_call *node_call(struct upcall_event_node *node)
@@ -82,7 +83,8 @@ static void batch_add_call_locked(struct upcall_batch *batch, struct upcall_call
  * @peer: Whose events.
  * @args: @events_len and @max_calls bound it.
  *
- * Other events go first: they are few, and calls may be many.
+ * Other events go first: they are few, and calls may be many. An owner who owes the end
+ * of too many calls gets no more of them: @swamped.
  *
  * Context: Under @peer->lock.
  */
@@ -102,6 +104,10 @@ void upcall_batch_take_locked(struct upcall_batch *batch, struct upcall_peer *pe
 			node_callback(node)->cancelling++;
 		batch_add_locked(batch, node);	/* CANCEL brings its reference */
 	}
+	batch->swamped = !list_empty(&peer->queue) && args->max_calls &&
+			 upcall_account_swamped(peer->ident->account);
+	if (batch->swamped)
+		return;
 	list_for_each_entry_safe(node, next, &peer->queue, link) {
 		if (batch->calls >= args->max_calls ||
 		    !batch_fits(batch, node, args->events_len))
@@ -192,13 +198,14 @@ static void batch_return_call_locked(struct upcall_call *call)
 
 	if (call->state != UPCALL_TAKEN)
 		return;
-	call->taken_at = 0;
 	if (call->answered && !(call->flags & UPCALL_CALL_ONEWAY)) {
 		upcall_call_end_locked(call);
 	} else if (cb->state != UPCALL_CB_LIVE) {
+		call->taken_at = 0;
 		upcall_call_answer_locked(call, -ESTALE, UPCALL_STAGE_NOT_DELIVERED);
 		upcall_call_end_locked(call);
 	} else {
+		call->taken_at = 0;
 		call->state = UPCALL_QUEUED;
 		list_move(&call->cb_link, &cb->queued);
 		list_add(&call->node.link, &cb->peer->queue);

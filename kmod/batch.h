@@ -15,6 +15,7 @@ struct upcall_peer;
  * @calls: How many of them are CALLs.
  * @used: Bytes that they take.
  * @needed: Bytes that the first event wants, if not even that fits.
+ * @swamped: There are calls, but their owner has to end others first.
  */
 struct upcall_batch {
 	struct list_head events;
@@ -22,6 +23,7 @@ struct upcall_batch {
 	u32 calls;
 	u32 used;
 	u32 needed;
+	bool swamped;
 };
 
 void upcall_batch_take_locked(struct upcall_batch *batch, struct upcall_peer *peer,

@@ -179,7 +179,7 @@ static int call_queue_locked(struct upcall_call *call)
 		return -ESTALE;
 	call->share = upcall_pool_take(&cb->pool, call->from->account, call->arg_len);
 	if (IS_ERR(call->share)) {
-		cb->refused++;
+		cb->refused += call->share == ERR_PTR(-EAGAIN);
 		return PTR_ERR(call->share);
 	}
 	err = upcall_ids_add_locked(&owner->incoming, call, &call->owner_id);

@@ -10,6 +10,7 @@
 #include "limits.h"
 #include "main.h"
 #include "peer.h"
+#include "quota.h"
 #include "registry.h"
 #include "timens.h"
 #include "trace.h"

@@ -10,7 +10,7 @@
 #include <linux/upcall.h>
 #include "event.h"
 #include "owner.h"
-#include "quota.h"
+#include "pool.h"
 
 struct upcall_peer;
 

@@ -238,7 +238,7 @@ static long ioctl_list(struct upcall_peer *peer, void __user *user)
 		return err;
 	args.count = 0;
 	err = upcall_list(&args);
-	if (err && err != -EINTR)	/* the cursor has moved: the next one goes on */
+	if (err && err != -ERESTARTSYS)	/* the cursor has moved: a restart goes on */
 		return err;
 	return args_write(user, usize, &args, sizeof(args)) ?: err;
 }

@@ -21,7 +21,8 @@
 
 /*
  * Calls under way by one uid: some 700 bytes each without payload, so 44 MiB; the
- * bytes are what such calls may hold besides.
+ * bytes are what such calls may hold besides. What its callers left behind may bring an
+ * owner to twice that: see upcall_account_swamped().
  */
 #define UPCALL_CAP_CALLS_USER		65536U
 #define UPCALL_CAP_BYTES_USER		(64U << 20)

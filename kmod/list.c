@@ -247,8 +247,8 @@ static int list_write(char __user *to, u32 record_size, const union record *reco
  * @args: [in] members checked by upcall_list_check(); [in,out] cursor; [out] count.
  *
  * Context: Process context, may sleep.
- * Return: 0, -EMSGSIZE: room for no record, -EFAULT, or -EINTR: nothing was written, and
- *	a signal is pending.
+ * Return: 0, -EMSGSIZE: room for no record, -EFAULT, or -ERESTARTSYS: no record yet, and
+ *	a signal is pending; the cursor has moved on.
  */
 int upcall_list(struct upcall_list *args)
 {
@@ -266,7 +266,7 @@ int upcall_list(struct upcall_list *args)
 			size = next(&args->cursor, &record);
 			cond_resched();
 			if (size == -EAGAIN && signal_pending(current))
-				return args->count ? 0 : -EINTR;
+				return args->count ? 0 : -ERESTARTSYS;
 		} while (size == -EAGAIN);
 		if (!size)
 			break;

@@ -112,7 +112,7 @@ static int peer_number(struct upcall_peer *peer)
 
 	idr_preload(GFP_KERNEL);
 	spin_lock(&peers_lock);
-	id = peer->id ?: idr_alloc_cyclic(&peers, peer, 1, 0, GFP_NOWAIT);
+	id = peer->id ?: idr_alloc_cyclic(&peers, peer, 1, INT_MAX, GFP_NOWAIT | __GFP_ACCOUNT);
 	if (id > 0)
 		WRITE_ONCE(peer->id, id);
 	spin_unlock(&peers_lock);
@@ -378,7 +378,7 @@ void upcall_peer_show(struct upcall_peer *peer, struct seq_file *m)
  */
 int upcall_ids_add_locked(struct upcall_ids_table *table, struct upcall_call *call, u64 *id)
 {
-	int slot = idr_alloc(&table->idr, call, 1, 0, GFP_NOWAIT);
+	int slot = idr_alloc(&table->idr, call, 1, 0, GFP_NOWAIT | __GFP_ACCOUNT);
 
 	if (slot < 0)
 		return -ENOMEM;

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who pays: accounts of uids, and shares of a queue.
- *
- * Of a pool that several uids share, one gets at most half of what the others left,
- * so that whoever floods it always leaves room for the next one.
+ * Who pays: what each uid has in use, in its user namespace and in those above.
  */
 #include <linux/cred.h>
 #include <linux/hashtable.h>
@@ -12,6 +9,7 @@
 #include <linux/user_namespace.h>
 #include "limits.h"
 #include "main.h"
+#include "pool.h"
 #include "quota.h"
 
 static DEFINE_SPINLOCK(accounts_lock);
@@ -210,22 +208,16 @@ struct upcall_account *upcall_account_next(u64 *cursor)
 	return NULL;
 }
 
-/* Half of what others leave of @max, rounded up: the last place can be had. */
-static u64 half_of_left(u64 max, u64 all, u64 mine)
-{
-	u64 others = all - min(all, mine);
-
-	return max > others ? (max - others + 1) / 2 : 0;
-}
-
 /* @n are in the total already. */
 static unsigned long account_limit(enum upcall_resource what, unsigned long used, unsigned long n)
 {
+	u64 half;
+
 	switch (what) {
 	case UPCALL_CALLBACKS:
-		return min_t(u64, READ_ONCE(upcall_max_callbacks_user),
-			     half_of_left(READ_ONCE(upcall_max_callbacks),
-					  atomic_long_read(&callbacks_total) - n, used));
+		half = upcall_half_of_left(READ_ONCE(upcall_max_callbacks),
+					   atomic_long_read(&callbacks_total) - n, used);
+		return min_t(u64, READ_ONCE(upcall_max_callbacks_user), half);
 	case UPCALL_CALLS:
 		return READ_ONCE(upcall_max_calls_user);
 	default:
@@ -240,6 +232,8 @@ static bool account_charge_one(struct upcall_account *account, enum upcall_resou
 	long used = atomic_long_read(&account->used[what]);
 	unsigned long limit;
 
+	if (!n)
+		return true;	/* also for one that is above its limit already */
 	do {
 		limit = account_limit(what, used, n);
 		if (n > limit || used > limit - n)
@@ -320,131 +314,23 @@ void upcall_uncharge(struct upcall_account *account, enum upcall_resource what, 
 		atomic_long_sub(n, &callbacks_total);
 }
 
-static struct upcall_share *pool_find(struct upcall_pool *pool, struct upcall_account *account)
-{
-	struct upcall_share *share;
-
-	hlist_for_each_entry(share, &pool->shares, link) {
-		if (share->account == account)
-			return share;
-	}
-	return NULL;
-}
-
-static void share_free(struct upcall_share *share)
-{
-	hlist_del(&share->link);
-	upcall_account_put(share->account);
-	kfree(share);
-}
-
-/* An idle share is kept if it is the only one: most queues have one caller at a time. */
-static void share_drop(struct upcall_pool *pool, struct upcall_share *share, u32 bytes)
-{
-	share->calls--;
-	share->bytes -= bytes;
-	if (!share->calls && (share->link.next || share->link.pprev != &pool->shares.first))
-		share_free(share);
-}
-
-static void share_drop_chain(struct upcall_pool *pool, struct upcall_share *share, u32 bytes)
-{
-	while (share) {
-		struct upcall_share *parent = share->parent;
-
-		share_drop(pool, share, bytes);
-		share = parent;
-	}
-}
-
-static struct upcall_share *share_take(struct upcall_pool *pool, struct upcall_account *account,
-				       u32 bytes)
-{
-	struct upcall_share *share = pool_find(pool, account);
-
-	if (!share) {
-		share = kzalloc(sizeof(*share), GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
-		if (!share)
-			return ERR_PTR(-ENOMEM);
-		share->account = upcall_account_ref(account);
-		hlist_add_head(&share->link, &pool->shares);
-	}
-	if (share->calls >= half_of_left(pool->max_calls, pool->calls, share->calls) ||
-	    (bytes && share->bytes >= half_of_left(pool->max_bytes, pool->bytes, share->bytes))) {
-		if (!share->calls)
-			share_free(share);
-		return ERR_PTR(-EAGAIN);
-	}
-	if (!share->calls)
-		share->parent = NULL;	/* what an idle one had there may be gone */
-	share->calls++;
-	share->bytes += bytes;
-	return share;
-}
-
 /**
- * upcall_pool_take() - Take room for one call in a queue
- * @pool: Of that queue.
- * @account: Of the caller. Its share, and those of the accounts above it, are counted.
- * @bytes: Of the argument.
+ * upcall_account_swamped() - Whether an owner may take on more calls
+ * @account: Of the owner.
  *
- * Context: Under the lock of the queue.
- * Return:
- * * the share		- drop it with upcall_pool_drop()
- * * ERR_PTR(-EAGAIN)	- full, or this uid has its half of what the others leave
- * * ERR_PTR(-ENOMEM)	- no memory to count a new uid
+ * A call that its caller has left is its owner's, beyond every limit: two who work together
+ * could pile up any number of them. So at twice the limit an owner receives no more.
+ *
+ * Context: Any context.
+ * Return: True if it has to end some first.
  */
-struct upcall_share *upcall_pool_take(struct upcall_pool *pool, struct upcall_account *account,
-				      u32 bytes)
+bool upcall_account_swamped(const struct upcall_account *account)
 {
-	struct upcall_share *first = NULL, *below = NULL, *share;
+	u64 limit = 2ULL * READ_ONCE(upcall_max_calls_user);
 
-	if (pool->calls >= pool->max_calls || bytes > pool->max_bytes - pool->bytes)
-		return ERR_PTR(-EAGAIN);
 	for (; account; account = account->parent) {
-		share = share_take(pool, account, bytes);
-		if (IS_ERR(share)) {
-			share_drop_chain(pool, first, bytes);
-			return share;
-		}
-		if (below)
-			below->parent = share;
-		else
-			first = share;
-		below = share;
+		if (atomic_long_read(&account->used[UPCALL_CALLS]) >= limit)
+			return true;
 	}
-	pool->calls++;
-	pool->bytes += bytes;
-	return first;
-}
-
-/**
- * upcall_pool_drop() - Give the room of one call back
- * @pool: Of the queue.
- * @share: As upcall_pool_take() returned it.
- * @bytes: As it was taken.
- *
- * Context: Under the lock of the queue.
- */
-void upcall_pool_drop(struct upcall_pool *pool, struct upcall_share *share, u32 bytes)
-{
-	share_drop_chain(pool, share, bytes);
-	pool->calls--;
-	pool->bytes -= bytes;
-}
-
-/**
- * upcall_pool_exit() - Free the last idle share
- * @pool: An empty one that nobody uses any more.
- *
- * Context: Any context but interrupts.
- */
-void upcall_pool_exit(struct upcall_pool *pool)
-{
-	struct upcall_share *share;
-	struct hlist_node *next;
-
-	WARN_ON_ONCE(pool->calls);
-	hlist_for_each_entry_safe(share, next, &pool->shares, link)
-		share_free(share);
+	return false;
 }

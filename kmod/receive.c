@@ -58,7 +58,9 @@ static int receive_try(struct upcall_peer *peer, struct upcall_exchange *args,
 	if (batch->count)
 		return 1;
 	args->needed = batch->needed;
-	return batch->needed ? -EMSGSIZE : 0;
+	if (batch->needed)
+		return -EMSGSIZE;
+	return batch->swamped ? -EDQUOT : 0;
 }
 
 /* Whether it is worth trying again; a receiver of max_calls 0 does not wait for calls. */

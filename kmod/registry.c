@@ -150,7 +150,7 @@ int upcall_registry_reserve(u64 *handle)
 	spin_lock(&registry_lock);
 	/* As long as few are free take a new one, to leave the graves of those alone. */
 	if (free_count < UPCALL_GRAVES)
-		slot = idr_alloc(&registry, NULL, 0, SLOT_NONE, GFP_NOWAIT);
+		slot = idr_alloc(&registry, NULL, 0, SLOT_NONE, GFP_NOWAIT | __GFP_ACCOUNT);
 	if (slot >= 0) {
 		u32 generation = slot_first_generation(slot);
 

@@ -159,6 +159,50 @@ TEST_F(quota, user_namespaces_make_no_second_half)
 	puppet_kill(&inner, SIGKILL);
 }
 
+/* Alice has her half, through a namespace in part: what is refused there takes nothing from it. */
+TEST_F(quota, refused_by_the_account_above_nothing_is_dropped_there)
+{
+	struct puppet inner = puppet_of(ALICE);
+	uint64_t handle;
+	int i;
+
+	self->owner.mem->reg = REGISTER_ARGS(.access = UPCALL_ACCESS_ANYONE, .max_queued_calls = 8);
+	ASSERT_EQ(0, puppet_do(&self->owner, do_register));
+	handle = self->owner.mem->handle;
+	ASSERT_EQ(0, puppet_do(&inner, enter_user_ns));
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, puppet_notify(&self->alice, handle));
+	ASSERT_EQ(0, puppet_notify(&inner, handle));
+	for (i = 0; i < 6; i++)
+		EXPECT_EQ(-EAGAIN, puppet_notify(&inner, handle));
+	EXPECT_EQ(-EAGAIN, puppet_notify(&self->alice, handle));
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(UPCALL_EVENT_CALL, puppet_do(&self->owner, do_receive));
+		EXPECT_EQ(0, puppet_reply(&self->owner, 0));
+	}
+	EXPECT_EQ(4, flood(&inner, handle));
+	puppet_kill(&inner, SIGKILL);
+}
+
+/* Bob calls, Alice takes and never ends: what two do together has an end, too. */
+TEST_F(quota, owner_who_ends_nothing_is_edquot_at_twice_the_limit)
+{
+	uint64_t handle = puppet_register(&self->alice, UPCALL_ACCESS_ANYONE);
+	uint32_t taken = 0;
+	int type;
+
+	ASSERT_TRUE(write_to(PARAMETERS "max_queued_calls_user", "4"));
+	for (type = UPCALL_EVENT_CALL; type == UPCALL_EVENT_CALL && taken < 20; taken++) {
+		ASSERT_EQ(0, puppet_notify(&self->bob, handle));
+		type = puppet_do(&self->alice, do_receive);
+	}
+	EXPECT_EQ(-EDQUOT, type);
+	EXPECT_EQ(9, taken);
+	EXPECT_EQ(8, listed_user(my_peer, ALICE, 0).queued_calls);
+	EXPECT_EQ(0, puppet_reply(&self->alice, 0));
+	EXPECT_EQ(UPCALL_EVENT_CALL, puppet_do(&self->alice, do_receive));
+}
+
 TEST_F(quota, half_goes_for_bytes_as_well)
 {
 	char *arg = self->alice.mem->buf;

@@ -86,7 +86,7 @@ static int worker_run(struct upcall_peer *peer)
 
 	for (;;) {
 		ret = dispatch(peer, UPCALL_NO_DEADLINE, &later);
-		if (ret == -ENOMEM)
+		if (ret == -ENOMEM || ret == -EDQUOT)	/* others' ends, or memory, come first */
 			nanosleep(&nap, NULL);
 		else if (ret < 0 && ret != -EINTR)
 			break;

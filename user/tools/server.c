@@ -267,7 +267,8 @@ static void server_receive(struct server *server)
 			break;
 		server_event(server, type, incoming);
 	}
-	if (type != -EAGAIN)
+	/* EDQUOT: other servers of this user owe too much; we try again after the next job */
+	if (type != -EAGAIN && type != -EDQUOT)
 		tool_die(EXIT_NO, "%s: %s (%s)", server_name(server), upcall_errname(type),
 			 upcall_strerror(type));
 	if (server->options->calls && server->taken >= server->options->calls)

@@ -152,7 +152,8 @@ struct upcall_info {
  * Errors: EINVAL (flag, access mode, access_id that is no uid or gid here, a limit
  * above its cap, a label with a byte after its NUL), EDQUOT (the uid's own
  * callbacks, or its half of what is left of the registry), ENOSPC (registry full),
- * ENOMEM, EFAULT (the handle could not be written: nothing was registered).
+ * ENOMEM, EFAULT (the handle could not be written: nothing was registered). With
+ * ESHUTDOWN a handle may have been written: it is dead.
  */
 #define UPCALL_ACCESS_SAME_USER	0	/* effective uid, user and pid namespace of the owner */
 #define UPCALL_ACCESS_UID	1	/* effective uid access_id */
@@ -206,8 +207,9 @@ struct upcall_rebind {
  * RELEASE: retires a callback. Calls that still wait in its queue fail with ESTALE
  * and NOT_DELIVERED, as do all later ones. Calls that were delivered may finish;
  * with ABORT they fail now with ECANCELED and DELIVERED, and the owner gets a CANCEL
- * event for each. When each delivered call has had its owner's end (REPLY or REFUSE,
- * which then answer ENOENT), the owner gets one RELEASED event with the cookie.
+ * event for each that has a caller. When each delivered call has had its owner's end
+ * (REPLY or REFUSE, which then answer ENOENT), the owner gets one RELEASED event with
+ * the cookie.
  *
  * ABORT is also allowed on a callback that is closing already. With CAP_SYS_ADMIN
  * in the user namespace of the owner, ABORT works on any callback (it is REVOKED).
@@ -486,6 +488,8 @@ struct upcall_invoke {
  *   EINTR       a signal handler ran (restarted by SA_RESTART)
  *   EMSGSIZE    the next event is larger than events_len: needed says its size (the struct
  *               is written also if the ioctl fails with it)
+ *   EDQUOT      there are calls, but this uid owes the end of too many (twice
+ *               max_queued_calls_user, with those whose callers have left): answer some
  *   ESHUTDOWN   the peer ended
  *   EFAULT      a command could not be read, or its result not written: those before it
  *               were carried out; or the events could not be written: all commands were

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Room in a queue that several uids share: one gets at most half of what the others
+ * left, so that whoever floods it always leaves room for the next one.
+ */
+#include <linux/err.h>
+#include <linux/rbtree.h>
+#include <linux/slab.h>
+#include "main.h"
+#include "pool.h"
+#include "quota.h"
+
+static int share_compare(u64 id, const struct rb_node *node)
+{
+	u64 other = rb_entry(node, struct upcall_share, node)->account->id;
+
+	return id < other ? -1 : id > other;
+}
+
+static int share_find_compare(const void *account, const struct rb_node *node)
+{
+	return share_compare(((const struct upcall_account *)account)->id, node);
+}
+
+static int share_add_compare(struct rb_node *new, const struct rb_node *node)
+{
+	return share_compare(rb_entry(new, struct upcall_share, node)->account->id, node);
+}
+
+static void share_free(struct upcall_pool *pool, struct upcall_share *share)
+{
+	rb_erase(&share->node, &pool->shares);
+	upcall_account_put(share->account);
+	kfree(share);
+}
+
+/* An idle share is kept if it is the only one: most queues have one caller at a time. */
+static void share_drop(struct upcall_pool *pool, struct upcall_share *share, u32 bytes)
+{
+	share->calls--;
+	share->bytes -= bytes;
+	if (!share->calls && rb_first(&pool->shares) != rb_last(&pool->shares))
+		share_free(pool, share);
+}
+
+/* From @share up to and with @last, or to the top if that is NULL. */
+static void share_drop_chain(struct upcall_pool *pool, struct upcall_share *share,
+			     const struct upcall_share *last, u32 bytes)
+{
+	while (share) {
+		struct upcall_share *parent = share == last ? NULL : share->parent;
+
+		share_drop(pool, share, bytes);
+		share = parent;
+	}
+}
+
+static struct upcall_share *share_get(struct upcall_pool *pool, struct upcall_account *account)
+{
+	struct rb_node *node = rb_find(account, &pool->shares, share_find_compare);
+	struct upcall_share *share;
+
+	if (node)
+		return rb_entry(node, struct upcall_share, node);
+	share = kzalloc(sizeof(*share), GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
+	if (!share)
+		return NULL;
+	share->account = upcall_account_ref(account);
+	rb_find_add(&share->node, &pool->shares, share_add_compare);
+	return share;
+}
+
+static bool share_has_room(const struct upcall_pool *pool, const struct upcall_share *share,
+			   u32 bytes)
+{
+	if (share->calls >= upcall_half_of_left(pool->max_calls, pool->calls, share->calls))
+		return false;
+	return !bytes ||
+	       share->bytes < upcall_half_of_left(pool->max_bytes, pool->bytes, share->bytes);
+}
+
+static struct upcall_share *share_take(struct upcall_pool *pool, struct upcall_account *account,
+				       u32 bytes)
+{
+	struct upcall_share *share = share_get(pool, account);
+
+	if (!share)
+		return ERR_PTR(-ENOMEM);
+	if (!share_has_room(pool, share, bytes)) {
+		if (!share->calls)
+			share_free(pool, share);
+		return ERR_PTR(-EAGAIN);
+	}
+	if (!share->calls)
+		share->parent = NULL;	/* what an idle one had there may be gone */
+	share->calls++;
+	share->bytes += bytes;
+	return share;
+}
+
+/**
+ * upcall_pool_take() - Take room for one call in a queue
+ * @pool: Of that queue.
+ * @account: Of the caller. Its share, and those of the accounts above it, are counted.
+ * @bytes: Of the argument.
+ *
+ * Context: Under the lock of the queue.
+ * Return:
+ * * the share		- drop it with upcall_pool_drop()
+ * * ERR_PTR(-EAGAIN)	- full, or this uid has its half of what the others leave
+ * * ERR_PTR(-ENOMEM)	- no memory to count a new uid
+ */
+struct upcall_share *upcall_pool_take(struct upcall_pool *pool, struct upcall_account *account,
+				      u32 bytes)
+{
+	struct upcall_share *first = NULL, *below = NULL, *share;
+
+	if (pool->calls >= pool->max_calls || bytes > pool->max_bytes - pool->bytes)
+		return ERR_PTR(-EAGAIN);
+	for (; account; account = account->parent) {
+		share = share_take(pool, account, bytes);
+		if (IS_ERR(share)) {
+			/* Not beyond: a share in use has a parent that we did not take. */
+			share_drop_chain(pool, first, below, bytes);
+			return share;
+		}
+		if (below)
+			below->parent = share;
+		else
+			first = share;
+		below = share;
+	}
+	pool->calls++;
+	pool->bytes += bytes;
+	return first;
+}
+
+/**
+ * upcall_pool_drop() - Give the room of one call back
+ * @pool: Of the queue.
+ * @share: As upcall_pool_take() returned it.
+ * @bytes: As it was taken.
+ *
+ * Context: Under the lock of the queue.
+ */
+void upcall_pool_drop(struct upcall_pool *pool, struct upcall_share *share, u32 bytes)
+{
+	share_drop_chain(pool, share, NULL, bytes);
+	pool->calls--;
+	pool->bytes -= bytes;
+}
+
+/**
+ * upcall_pool_exit() - Free the last idle share
+ * @pool: An empty one that nobody uses any more.
+ *
+ * Context: Any context but interrupts.
+ */
+void upcall_pool_exit(struct upcall_pool *pool)
+{
+	struct rb_node *node;
+
+	WARN_ON_ONCE(pool->calls);
+	while ((node = rb_first(&pool->shares)))
+		share_free(pool, rb_entry(node, struct upcall_share, node));
+}
