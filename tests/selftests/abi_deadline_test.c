@@ -44,6 +44,24 @@ TEST_F(pair, deadline_while_queued_takes_the_call_back)
 	EXPECT_EQ(0, usage(self->owner).queued_calls);
 }
 
+TEST_F(pair, deadline_of_a_call_that_was_put_back_says_that_it_did_not_run)
+{
+	struct async async;
+
+	ASSERT_EQ(0, async_start(&async, self->caller, INVOKE_ARGS(self->handle, .flags = 0,
+		.deadline_ns = in_ms(2 * A_MOMENT_MS))));
+	ASSERT_TRUE(eventually(stat_of(self->owner, self->handle).queued == 1));
+	ASSERT_EQ(-EFAULT, receive(self->owner, (void *)8, PAGE, 1, UPCALL_EXCHANGE_NONBLOCK,
+				   NULL));
+	EXPECT_EQ(-ETIMEDOUT, async_join(&async));
+	EXPECT_EQ(UPCALL_STAGE_NOT_DELIVERED, async.args.stage);
+	EXPECT_EQ(0, async.args.call_id);
+	EXPECT_EQ(0, async.args.queued_ns);
+	EXPECT_EQ(0, async.args.run_ns);
+	EXPECT_EQ(0, stat_of(self->owner, self->handle).delivered);
+	EXPECT_TRUE(no_event(self->owner));
+}
+
 FIXTURE(late) {
 	int owner;
 	int caller;

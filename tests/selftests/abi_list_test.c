@@ -261,6 +261,61 @@ TEST_F(pair, users_are_listed_with_what_they_use)
 	EXPECT_EQ(10, usage(self->caller).queued_bytes);
 }
 
+#define USERS 40
+
+/* Becomes a uid of its own, and keeps something in use until it is killed. */
+static int use_something(void *arg)
+{
+	uid_t *uid = arg, id = *uid;
+
+	if (setresgid(id, id, id) || setresuid(id, id, id) ||
+	    !register_new(peer_open(), 0, UPCALL_ACCESS_ANYONE))
+		return 1;
+	__atomic_store_n(uid, 0, __ATOMIC_RELEASE);
+	for (;;)
+		pause();
+}
+
+TEST_F(pair, each_user_is_listed_once_with_room_for_one_record_at_a_time)
+{
+	uid_t *uids = shared_alloc(USERS * sizeof(uid_t));
+	static struct upcall_list_user users[2 * USERS];
+	int i, n, seen[USERS] = { 0 };
+	pid_t pids[USERS];
+
+	for (i = 0; i < USERS; i++) {
+		uids[i] = NOBODY + i;
+		pids[i] = spawn(use_something, &uids[i]);
+	}
+	for (i = 0; i < USERS; i++)
+		ASSERT_TRUE(eventually(!__atomic_load_n(&uids[i], __ATOMIC_ACQUIRE)));
+	n = list_all(self->caller, UPCALL_LIST_USERS, users, sizeof(users[0]), LENGTH(users));
+	ASSERT_LE(USERS + 1, n);
+	for (i = 0; i < n; i++) {
+		if (!users[i].depth && users[i].uid >= NOBODY && users[i].uid < NOBODY + USERS)
+			seen[users[i].uid - NOBODY]++;
+	}
+	for (i = 0; i < USERS; i++) {
+		EXPECT_EQ(1, seen[i]);
+		kill(pids[i], SIGKILL);
+	}
+}
+
+TEST_F(pair, any_cursor_of_users_is_safe)
+{
+	struct upcall_list_user user;
+	struct upcall_list args = list_args(UPCALL_LIST_USERS, &user, sizeof(user), sizeof(user));
+	static const uint64_t cursors[] = { 1, 1ULL << 32, 1ULL << 52, 1ULL << 53, 1ULL << 63, ~0ULL };
+	size_t i;
+
+	for (i = 0; i < LENGTH(cursors); i++) {
+		args.cursor = cursors[i];
+		EXPECT_EQ(0, verb(self->caller, UPCALL_IOC_LIST, &args));
+		EXPECT_GE(1, args.count);
+	}
+	EXPECT_EQ(0, args.count);
+}
+
 static int list_as_nobody(void *arg)
 {
 	struct upcall_list_callback cb[4];

@@ -126,6 +126,27 @@ TEST_F(pair, abort_after_close_fails_what_close_let_run)
 	EXPECT_EQ(UPCALL_EVENT_RELEASED, one_event(self->owner, &event));
 }
 
+TEST_F(pair, abort_after_close_sets_another_word)
+{
+	struct upcall_event_call call;
+	union any_event event;
+	struct async async;
+
+	ASSERT_EQ(0, async_start(&async, self->caller, INVOKE_ARGS(self->handle)));
+	ASSERT_EQ(0, one_call(self->owner, &call));
+	ASSERT_EQ(0, release_word(self->owner, self->handle, UPCALL_RELEASE_WORD, 42));
+	EXPECT_EQ(42, stat_of(self->caller, self->handle).word);
+	ASSERT_EQ(0, release_word(self->owner, self->handle,
+				  UPCALL_RELEASE_ABORT | UPCALL_RELEASE_WORD, 77));
+	EXPECT_EQ(77, stat_of(self->caller, self->handle).word);
+	EXPECT_EQ(-ECANCELED, async_join(&async));
+	ASSERT_EQ(UPCALL_EVENT_CANCEL, one_event(self->owner, &event));
+	EXPECT_EQ(-ENOENT, reply(self->owner, call.call, 0, NULL, 0));
+	ASSERT_EQ(UPCALL_EVENT_RELEASED, one_event(self->owner, &event));
+	EXPECT_EQ(77, stat_of(self->caller, self->handle).word);
+	EXPECT_EQ(UPCALL_STATE_DEAD, stat_of(self->caller, self->handle).state);
+}
+
 TEST_F(pair, release_twice_is_estale)
 {
 	union any_event event;

@@ -134,6 +134,18 @@ TEST_F(limits, a_uid_gets_half_of_the_registry_that_others_left)
 	EXPECT_EQ(-EDQUOT, register_one(self->owner));
 }
 
+TEST_F(limits, last_place_of_the_registry_can_be_had)
+{
+	union any_event event;
+
+	ASSERT_EQ(0, release(self->owner, self->handle, 0));
+	ASSERT_EQ(UPCALL_EVENT_RELEASED, one_event(self->owner, &event));
+	ASSERT_EQ(0, parameter_set("max_callbacks", 1));
+	EXPECT_EQ(0, register_one(self->owner));
+	EXPECT_EQ(-ENOSPC, register_one(self->owner));
+	EXPECT_EQ(1, usage(self->owner).callbacks);
+}
+
 TEST_F(limits, full_registry_is_enospc)
 {
 	ASSERT_EQ(0, register_one(self->owner));

@@ -200,6 +200,62 @@ TEST_F(memcg, full_one_lets_the_owner_refuse)
 	EXPECT_EQ(UPCALL_STAGE_NOT_DELIVERED, self->caller.mem->inv.stage);
 }
 
+/* Of the group, in bytes; -1: not known. */
+static uint64_t page_tables(void)
+{
+	char text[8192] = "", *at;
+	int fd = open(GROUP "/memory.stat", O_RDONLY);
+	ssize_t len = read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	at = len > 0 ? strstr(text, "\npagetables ") : NULL;
+	return at ? strtoull(at + strlen("\npagetables "), NULL, 10) : -1ULL;
+}
+
+#define REPLIES	500
+#define STRIDE	(2 * MIB)	/* what one page table maps */
+
+/* Answers REPLIES calls, each with bytes that no page table maps yet. */
+static int reply_from_afar(struct puppet_mem *mem)
+{
+	char *from = mmap(NULL, REPLIES * STRIDE, PROT_READ,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int i, err = 0;
+
+	if (from == MAP_FAILED || madvise(from, REPLIES * STRIDE, MADV_NOHUGEPAGE))
+		return -errno;
+	for (i = 0; i < REPLIES && !err; i++) {
+		if (do_receive(mem) != UPCALL_EVENT_CALL)
+			return -EPROTO;
+		err = reply(my_peer, mem->event.call.call, 7, from + i * STRIDE, 200);
+	}
+	return err;
+}
+
+static int call_for_replies(struct puppet_mem *mem)
+{
+	int i, err = 0;
+
+	for (i = 0; i < REPLIES && !err; i++) {
+		mem->inv = INVOKE_ARGS(mem->handle, .reply = ptr64(mem->buf), .reply_room = 4096,
+				       .reply_max = 4096);
+		err = do_invoke(mem);
+	}
+	return err;
+}
+
+TEST_F(memcg, page_tables_of_the_owner_are_not_charged_to_the_caller)
+{
+	uint64_t before = page_tables();
+
+	ASSERT_NE(-1ULL, before);
+	self->caller.mem->handle = self->handle;
+	puppet_start(&self->owner, reply_from_afar);
+	EXPECT_EQ(0, puppet_do(&self->caller, call_for_replies));
+	EXPECT_EQ(0, puppet_wait(&self->owner));
+	EXPECT_GT(before + REPLIES * 4096UL / 2, page_tables());
+}
+
 TEST_F(memcg, kept_reply_is_charged_to_the_caller)
 {
 	uint64_t before;

@@ -187,6 +187,29 @@ TEST_F(receivers, call_too_large_is_emsgsize_and_stays)
 	EXPECT_EQ(5, ((struct upcall_event_call *)small.buf)->op);
 }
 
+TEST_F(receivers, event_too_large_for_one_of_max_calls_0_goes_to_another)
+{
+	static struct receiver small, large;
+	struct upcall_event_call call;
+	uint64_t began;
+
+	puppet_call_start(&self->caller, self->handle);
+	ASSERT_EQ(0, next_call(my_peer, &call));
+	ASSERT_TRUE(receiver_start(&small, sizeof(struct upcall_event), 0));
+	ASSERT_TRUE(receiver_start(&large, 1024, 0));
+	began = now_ns();
+	ASSERT_EQ(0, release(my_peer, self->handle, UPCALL_RELEASE_ABORT));
+	EXPECT_TRUE(eventually(receiver_done(&large)));
+	/* Not only because its deadline came. */
+	EXPECT_GT(began + PROMPT_MS * 1000000UL, now_ns());
+	EXPECT_EQ(0, large.ret);
+	EXPECT_EQ(UPCALL_EVENT_CANCEL, ((struct upcall_event *)large.buf)->type);
+	if (receiver_done(&small)) {
+		EXPECT_EQ(-EMSGSIZE, small.ret);
+		EXPECT_EQ(sizeof(struct upcall_event_cancel), small.out.needed);
+	}
+}
+
 /* Counts each call by its op. */
 static uint32_t times_seen[THREADS * CALLS];
 

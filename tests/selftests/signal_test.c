@@ -2,6 +2,7 @@
 /* Signals to those who wait: nothing is submitted twice, nothing is lost. */
 #include "kselftest_harness.h"
 #include <pthread.h>
+#include <sys/time.h>
 #include "puppet.h"
 
 FIXTURE(signal) {
@@ -335,6 +336,65 @@ TEST_F(signal, receiver_whose_commands_were_carried_out_is_not_restarted)
 	EXPECT_EQ(EINTR, self->owner.mem->exch.wait_error);
 	EXPECT_EQ(0, self->owner.mem->exch.commands_failed);
 	EXPECT_EQ(0, self->owner.mem->exch.event_count);
+}
+
+#define AREAS	4000	/* of memory: the more there are, the longer takes a first verb */
+#define VERBS	1000
+
+static bool make_areas(void)
+{
+	char *pages = mmap(NULL, AREAS * 4096UL, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int i;
+
+	for (i = 0; pages != MAP_FAILED && i < AREAS; i += 2) {
+		if (mprotect(pages + i * 4096UL, 4096, PROT_READ | PROT_WRITE))
+			return false;
+	}
+	return pages != MAP_FAILED;
+}
+
+/* The first verb on a new peer; a signal comes after @usecs, if not 0. */
+static int first_verb(uint64_t usecs)
+{
+	struct itimerval timer = { .it_value = { usecs / 1000000, usecs % 1000000 } };
+	struct upcall_register reg = REGISTER_ARGS();
+	int fd = peer_open(), err;
+
+	setitimer(ITIMER_REAL, &timer, NULL);
+	err = verb(fd, UPCALL_IOC_REGISTER, &reg);
+	memset(&timer, 0, sizeof(timer));
+	setitimer(ITIMER_REAL, &timer, NULL);
+	close(fd);
+	return err;
+}
+
+/* Signals at all moments of as many first verbs; @mem->caught counts them. */
+static int interrupt_first_verbs(struct puppet_mem *mem)
+{
+	struct sigaction action = { .sa_handler = note_signal, .sa_flags = mem->value };
+	uint64_t began, usecs;
+	int i, err = 0;
+
+	close(my_peer);
+	if (!make_areas() || sigaction(SIGALRM, &action, NULL))
+		return -ENOMEM;
+	began = now_ns();
+	for (i = 0; i < 10; i++)
+		first_verb(0);
+	usecs = (now_ns() - began) / 10000;
+	for (i = 0; i < VERBS && !err; i++)
+		err = first_verb(1 + usecs * i / VERBS);
+	return err;
+}
+
+TEST_F(signal, first_verb_of_a_process_is_never_eintr)
+{
+	struct puppet puppet = puppet_new();
+
+	puppet.mem->value = SA_RESTART;
+	EXPECT_EQ(0, puppet_do(&puppet, interrupt_first_verbs));
+	EXPECT_LT(VERBS / 10, puppet_caught(&puppet));	/* or else this has tested nothing */
+	kill(puppet.pid, SIGKILL);
 }
 
 TEST_F(signal, fatal_one_to_a_queued_caller_takes_the_call_back)
