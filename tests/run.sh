@@ -76,20 +76,27 @@ slow_kselftest()
 	grep -q "timeout \* $slow" "$ksft/kselftest_harness.h" || broken "kselftest's harness is not as it was"
 }
 
+build_module()
+{
+	if [ -n "$kernel" ]; then
+		KDIR=$kernel_dir/build "$top/tests/module.sh" "$kernel" UBSAN_SANITIZE=y
+	else
+		"$top/tests/module.sh" vm
+	fi
+}
+
 build_tests()
 {
 	step "build"
 	ksft=$(kernel_source)/tools/testing/selftests || broken "no kselftest"
 	[ $slow = 1 ] || slow_kselftest
 	mkdir -p "$out/bin"
-	if [ -z "$kernel" ]; then
-		"$top/tests/module.sh" vm || broken "the module does not build"
-	fi
+	build_module || broken "the module does not build"
 	[ ! -e "$top/user/Makefile" ] ||
 		quietly "$out/log" flock "$build/.user" make -C "$top/user" || broken "user/ does not build"
 	rm -rf "$out/kselftest"
 	make -s -C "$top/tests/selftests" KSFT="$ksft" OUTPUT="$out/bin" COLLECTION=upcall \
-		INSTALL_PATH="$out/kselftest/upcall" install || broken "the tests do not build"
+		INSTALL_PATH="$out/kselftest/upcall" USERCFLAGS="-DUPCALL_SLOW=$slow" install || broken "the tests do not build"
 	cp -r "$ksft/run_kselftest.sh" "$ksft/kselftest" "$out/kselftest/"
 	[ $slow = 1 ] || {
 		timeout=$(sed -n 's/^timeout=//p' "$out/kselftest/upcall/settings")
@@ -156,4 +163,7 @@ grep ':hook_' "$out/list" >"$out/list.hook" || :
 boot module "$out/list.plain"
 # Here freed memory is poisoned, too, and checked when it is used again
 boot test-module "$out/list.hook" --test-module --append slub_debug=FZPU
+# KCSAN looks at few accesses, by chance: once more, at more of them and for longer
+[ "$kernel" != kcsan ] ||
+	boot module-again "$out/list.plain" --append "kcsan.skip_watch=100 kcsan.udelay_task=200"
 verdict

@@ -8,7 +8,8 @@
 # owner PROGRAM: in the background; sets $server and $handle once it can be called
 owner()
 {
-	"$1" >"$dir/handle" 2>&1 &
+	: >"$dir/handle"	# the one before is in it
+	"$1" >>"$dir/handle" 2>&1 &
 	server=$!
 	until_true [ -s "$dir/handle" ] && handle=$(cat "$dir/handle")
 }
