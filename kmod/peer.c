@@ -348,6 +348,7 @@ __poll_t upcall_peer_poll(struct upcall_peer *peer, struct file *file, poll_tabl
 void upcall_peer_show(struct upcall_peer *peer, struct seq_file *m)
 {
 	u32 callbacks, queued, running, waiting, receivers;
+	int id = READ_ONCE(peer->id);
 	bool dead;
 
 	spin_lock(&peer->lock);
@@ -358,8 +359,8 @@ void upcall_peer_show(struct upcall_peer *peer, struct seq_file *m)
 	waiting = peer->noutgoing;
 	receivers = peer->receivers;
 	spin_unlock(&peer->lock);
-	seq_printf(m, "upcall-peer:\t%d\n", READ_ONCE(peer->id));
-	seq_printf(m, "upcall-state:\t%s\n", dead ? "ended" : peer->id ? "bound" : "unbound");
+	seq_printf(m, "upcall-peer:\t%d\n", id);
+	seq_printf(m, "upcall-state:\t%s\n", dead ? "ended" : id ? "bound" : "unbound");
 	seq_printf(m, "upcall-callbacks:\t%u\n", callbacks);
 	seq_printf(m, "upcall-queued:\t%u\n", queued);
 	seq_printf(m, "upcall-running:\t%u\n", running);
