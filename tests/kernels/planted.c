@@ -19,8 +19,6 @@ static DEFINE_SPINLOCK(lock_b);
 static int __rcu *rcu_pointer;
 static void *kept;
 static long shared;
-static long message;
-static int message_ready;
 
 static void use_after_free(void)
 {
@@ -111,36 +109,6 @@ static noinline void race(void)
 	}
 }
 
-/*
- * For two processes at a time: the data is ready when the flag says so, and the barrier
- * that would make it true is missing. What runs never overlaps: seen only by a model of
- * weakly ordered memory.
- */
-static noinline void send(void)
-{
-	int i;
-
-	for (i = 0; i < 200000; i++) {
-		if (smp_load_acquire(&message_ready))
-			continue;
-		message++;
-		WRITE_ONCE(message_ready, 1);	/* smp_store_release() */
-		cpu_relax();
-	}
-}
-
-static noinline void receive(void)
-{
-	int i;
-
-	for (i = 0; i < 200000; i++) {
-		if (!smp_load_acquire(&message_ready))
-			continue;
-		kept = (void *)message;
-		smp_store_release(&message_ready, 0);
-	}
-}
-
 static const struct {
 	const char *name;
 	void (*commit)(void);
@@ -155,8 +123,6 @@ static const struct {
 	{ "leak", leak },
 	{ "hang", hang },
 	{ "race", race },
-	{ "send", send },
-	{ "receive", receive },
 };
 
 static ssize_t planted_write(struct file *file, const char __user *text, size_t len, loff_t *pos)

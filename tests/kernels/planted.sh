@@ -23,8 +23,7 @@ said="
 	out-of-bounds	KASAN: .*out-of-bounds in out_of_bounds
 	leak		kernel memory leak of planted"
 [ "$flavour" = kasan ] || said="
-	race		KCSAN: data-race in race \[planted\]
-	barrier		KCSAN: data-race in (receive \[planted\] / send|send \[planted\] / receive)"
+	race		KCSAN: data-race in race \[planted\]"
 
 segment()	# NAME: what the kernel said between 'planted: NAME' and 'planted: end'
 {
