@@ -308,7 +308,7 @@ TEST_F(pair, stat_says_what_became_of_it)
 	EXPECT_EQ(0, stat.cookie);
 }
 
-TEST_F(pair, record_that_was_forgotten_is_dead_for_an_unknown_reason)
+TEST_F_TIMEOUT(pair, record_that_was_forgotten_is_dead_for_an_unknown_reason, 120)
 {
 	struct upcall_stat stat;
 	union any_event event;
