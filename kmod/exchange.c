@@ -15,6 +15,7 @@
 
 /* [out] members of a command, at its end. */
 #define COMMAND_OUT	offsetof(struct upcall_command, call_id)
+#define COMMAND_OUT_END	offsetof(struct upcall_command, reply_fd_max)
 
 /**
  * upcall_exchange_check() - Whether the members of an EXCHANGE make sense
@@ -108,7 +109,7 @@ static int command_rebind(struct upcall_peer *peer, struct upcall_command *comma
 
 static int command_run(struct upcall_peer *peer, struct upcall_command *command)
 {
-	if (command->reserved || command_has_call_members(command))
+	if (command->reply_fd_max || command_has_call_members(command))
 		return -EINVAL;
 	switch (command->type) {
 	case UPCALL_COMMAND_REPLY:
@@ -135,15 +136,14 @@ static int exchange_command(struct upcall_peer *peer, void __user *user, u32 usi
 	err = copy_struct_from_user(&command, sizeof(command), user, usize);
 	if (err == -EFAULT)
 		return err;
-	memset((char *)&command + COMMAND_OUT, 0,
-	       offsetof(struct upcall_command, reserved) - COMMAND_OUT);
+	memset((char *)&command + COMMAND_OUT, 0, COMMAND_OUT_END - COMMAND_OUT);
 	if (!err)	/* else E2BIG: a tail that this kernel does not know */
 		err = command_run(peer, &command);
 	if (err)
 		++*failed;
 	command.error = -err;
 	return copy_to_user(user + COMMAND_OUT, (char *)&command + COMMAND_OUT,
-			    offsetof(struct upcall_command, reserved) - COMMAND_OUT) ? -EFAULT : 0;
+			    COMMAND_OUT_END - COMMAND_OUT) ? -EFAULT : 0;
 }
 
 /* All commands, in order. Stops at one that cannot be read or whose result cannot be written. */

@@ -32,7 +32,7 @@ static_assert(sizeof(struct upcall_invoke) == 176);
 static_assert(sizeof(struct upcall_exchange) == 80);
 static_assert(sizeof(struct upcall_command) == 104);
 static_assert(sizeof(struct upcall_event) == 24);
-static_assert(sizeof(struct upcall_event_call) == 104);
+static_assert(sizeof(struct upcall_event_call) == 112);
 static_assert(sizeof(struct upcall_event_result) == 112);
 static_assert(sizeof(struct upcall_event_cancel) == 40);
 static_assert(sizeof(struct upcall_shutdown) == 16);

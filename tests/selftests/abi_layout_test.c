@@ -107,12 +107,12 @@ OFFSET(upcall_command, data, 32);
 OFFSET(upcall_command, status, 44);
 OFFSET(upcall_command, call_id, 80);
 OFFSET(upcall_command, error, 88);
-OFFSET(upcall_command, reserved, 100);
+OFFSET(upcall_command, reply_fd_max, 100);
 
 SIZE(upcall_event, 24);
 OFFSET(upcall_event, handle, 8);
 OFFSET(upcall_event, cookie, 16);
-SIZE(upcall_event_call, 104);
+SIZE(upcall_event_call, 112);
 OFFSET(upcall_event_call, call, 24);
 OFFSET(upcall_event_call, flags, 56);
 OFFSET(upcall_event_call, payload_offset, 88);

@@ -6,11 +6,9 @@
  * an open file of /dev/upcall (a *peer*) and, where noted, on a *stub fd*.
  *
  * ABI changelog
- *   1  first version. Laid out, but not built yet (each answers as noted, and
- *      its bit is absent from upcall_info.features): EXPORT, ADOPT, CONFIG
- *      (ENOTTY); the commands CALL and NOTIFY, wait_call, file descriptors,
- *      parents, room waiting, latest-wins, AUTOEND, SERIAL, IDEMPOTENT,
- *      UNREFERENCED, AUTO_RELEASE, STUB_ONLY (EINVAL).
+ *   1  first version. What is laid out here and not built in a module has its bit
+ *      absent from upcall_info.features: its commands are ENOTTY, its flags and the
+ *      members that belong to it EINVAL.
  *
  * Rules that hold for every command
  *   - Command numbers never change. The argument is a pointer to a struct whose
@@ -40,8 +38,9 @@
  * UPCALL_IOC_EXCHANGE with a fatal signal, or by UPCALL_IOC_SHUTDOWN.
  *
  * poll(2) on a peer: EPOLLIN an event can be received (a small call, at least);
- * EPOLLHUP the peer has ended; EPOLLOUT a call may be made (in this version
- * always while the peer lives).
+ * EPOLLHUP the peer has ended; EPOLLOUT a call may be made: cleared when a call of
+ * this peer is refused with EAGAIN, until the queue that refused has room for this uid
+ * again, or its callback is not live any more. One refusal, the last, is remembered.
  */
 #ifndef _UAPI_LINUX_UPCALL_H
 #define _UAPI_LINUX_UPCALL_H
@@ -77,6 +76,8 @@
 #define UPCALL_MAX_EVENTS	256	/* out of one EXCHANGE */
 #define UPCALL_MAX_FDS		64	/* with one call or reply */
 #define UPCALL_MAX_NESTING	16	/* calls within calls */
+#define UPCALL_MAX_OUTGOING	16384	/* CALLs of one peer whose RESULT was not received */
+#define UPCALL_LATEST_REACH	64	/* how far back LATEST looks for what it replaces */
 
 /*
  * How far a call came. Beside every errno of a call stands one of these:
@@ -118,11 +119,11 @@
 #define UPCALL_FEATURE_NOTIFY		(1ULL << 4)	/* UPCALL_COMMAND_NOTIFY, LATEST */
 #define UPCALL_FEATURE_AUTOEND		(1ULL << 5)	/* UPCALL_REGISTER_AUTOEND */
 #define UPCALL_FEATURE_SERIAL		(1ULL << 6)	/* UPCALL_REGISTER_SERIAL */
-#define UPCALL_FEATURE_NESTED		(1ULL << 7)	/* parents, wait_call, EDEADLK */
+#define UPCALL_FEATURE_NESTED		(1ULL << 7)	/* parents, wait_call, CONFIG */
 #define UPCALL_FEATURE_WAIT_ROOM	(1ULL << 8)	/* UPCALL_INVOKE_WAIT_ROOM, EPOLLOUT */
 #define UPCALL_FEATURE_FDS		(1ULL << 9)	/* descriptors with calls and replies */
 #define UPCALL_FEATURE_STUB		(1ULL << 10)	/* EXPORT and all about stub fds */
-#define UPCALL_FEATURE_ADOPT		(1ULL << 11)	/* ADOPT, CONFIG, IDEMPOTENT */
+#define UPCALL_FEATURE_ADOPT		(1ULL << 11)	/* ADOPT, ADOPTABLE, IDEMPOTENT */
 
 struct upcall_info {
 	__u32 size;			/* [in] */
@@ -159,15 +160,29 @@ struct upcall_info {
 #define UPCALL_ACCESS_UID	1	/* effective uid access_id */
 #define UPCALL_ACCESS_GID	2	/* effective or supplementary gid access_id */
 #define UPCALL_ACCESS_ANYONE	3
-#define UPCALL_ACCESS_STUB_ONLY	4	/* nobody by handle; not built yet: EINVAL */
+#define UPCALL_ACCESS_STUB_ONLY	4	/* nobody by handle, stub fds only */
 
 #define UPCALL_REGISTER_SIGNATURE	(1U << 0) /* callers must name the same signature */
-#define UPCALL_REGISTER_AUTOEND		(1U << 1) /* notifications end when delivered */
-#define UPCALL_REGISTER_SERIAL		(1U << 2) /* one call at a time, strictly in order */
+#define UPCALL_REGISTER_AUTOEND		(1U << 1) /* notifications end when delivered; not SERIAL */
+#define UPCALL_REGISTER_SERIAL		(1U << 2) /* one call at a time, strictly in order: the next
+						   * one is delivered when this one has had its
+						   * owner's end
+						   */
 #define UPCALL_REGISTER_IDEMPOTENT	(1U << 3) /* a successor may run a delivered call again */
 #define UPCALL_REGISTER_UNREFERENCED	(1U << 4) /* event when the last stub fd is closed */
 #define UPCALL_REGISTER_AUTO_RELEASE	(1U << 5) /* RELEASE when the last stub fd is closed */
 #define UPCALL_REGISTER_FDS		(1U << 6) /* calls may carry descriptors */
+
+/*
+ * File descriptors ride with calls (where the callback was registered with FDS) and with
+ * replies (where the caller said how many it takes). They are taken at the submit, and
+ * arrive as new descriptors with O_CLOEXEC, all of one call or none. Any file may ride but
+ * a peer, a unix socket and an io_uring instance: those could hold each other for ever.
+ * While they ride they are counted against the sender: at most its RLIMIT_NOFILE, and 4096
+ * of one uid (EMFILE). A receiver gets those of one call at a time, at most UPCALL_MAX_FDS
+ * in one EXCHANGE. Where its table has no room for them, or a security module objects, they
+ * are closed, and it is told: UPCALL_CALL_FDS_LOST, or EMFILE with the result.
+ */
 
 struct upcall_register {
 	__u32 size;			/* [in] */
@@ -372,7 +387,6 @@ struct upcall_list_user {
 /* ------------------------------------------------------------------------- */
 /*
  * EXPORT: a stub fd, which may call this one callback and nothing else. O_CLOEXEC.
- * Not built yet: ENOTTY.
  */
 struct upcall_export {
 	__u32 size;			/* [in] */
@@ -398,26 +412,45 @@ struct upcall_export {
  * SA_RESTART, a freezer or a debugger is transparent, and nothing is submitted
  * twice. A call that nobody waits for any more is ended by UPCALL_COMMAND_CANCEL.
  *
+ * Nested calls: a call that is made while another one runs here may name that one as its
+ * parent. Calls that name their parents form a chain; a thread that waits in EXCHANGE for one
+ * of its calls (wait_call) can be handed the calls of that chain which lead back to its
+ * peer. A thread in INVOKE cannot.
+ *
+ * LATEST: a notification that is out of date once there is a newer one. If the newest call of
+ * this peer in the queue of the callback is a notification with LATEST and the same op, and among
+ * the last UPCALL_LATEST_REACH calls there, the new one takes its place in the queue;
+ * upcall_event_call.dropped counts how many were replaced so. Otherwise it is queued as any.
+ *
  * Errors, in the order in which they are tested; the stage is NOT_DELIVERED
  * unless it says otherwise:
  *   EINVAL      flags; members that do not belong to them; arg_len or reply_max above
- *               UPCALL_MAX_PAYLOAD; reply_max below reply_room
- *   ENOENT      call_id is no call of this peer
+ *               UPCALL_MAX_PAYLOAD; reply_max below reply_room; fd_count or reply_fd_room
+ *               above UPCALL_MAX_FDS
+ *   ENOENT      call_id is no INVOKE of this peer; parent is no call that runs on it
  *   EBUSY       another thread waits for call_id
+ *   ELOOP       nested deeper than UPCALL_MAX_NESTING
  *   ESTALE      no live callback: never issued, released, its owner is gone. reason,
  *               exit_status and word say more, where known
  *   EACCES      may not call it
  *   EPROTOTYPE  signature differs from what the callback demands
  *   EMSGSIZE    arg_len above its max_arg: needed says how much it takes
+ *   EMFILE      it takes no descriptors
  *   ETIMEDOUT   the deadline passed                        (NOT_DELIVERED or DELIVERED)
  *   EDQUOT      the caller's uid has too many calls or bytes under way
  *   ENOMEM, EFAULT  the argument could not be taken
- *   EAGAIN      the callback's queue is full, or this uid has its half of it
+ *   EBADF, EINVAL, EMFILE  a descriptor is not open, may not ride, is one too many in flight
+ *   EDEADLK     the owner waits in this chain, has declared that it has ONE_THREAD, and
+ *               does not take nested calls there; not with ONEWAY
+ *   EAGAIN      the callback's queue is full, or this uid has its half of it; with
+ *               WAIT_ROOM it waits for room instead, until the deadline
  *   EINTR       a signal handler ran        (NOT_DELIVERED, or DELIVERED and call_id)
  *   EOWNERDEAD  the owner died, or shut down, with the call (DELIVERED)
  *   ECANCELED   cancelled, or aborted by RELEASE           (NOT_DELIVERED or DELIVERED)
  *   ESHUTDOWN   SHUTDOWN of this peer                      (NOT_DELIVERED or DELIVERED)
  *   EMSGSIZE    the reply is kept: needed is its length    (REPLIED, and call_id)
+ *   EMFILE      the reply's descriptors could not be installed, and are lost; its bytes
+ *               were written                               (REPLIED)
  *   EFAULT      the reply or the struct could not be written (REPLIED; the reply is lost.
  *               ONEWAY: it is queued all the same)
  *   any other   the owner refused the call with it         (NOT_DELIVERED)
@@ -425,9 +458,9 @@ struct upcall_export {
 #define UPCALL_INVOKE_ONEWAY		(1U << 0) /* no answer wanted; returns once queued */
 #define UPCALL_INVOKE_NO_DEADLINE	(1U << 1) /* deadline_ns is 0 and not used */
 #define UPCALL_INVOKE_SIGNATURE		(1U << 2) /* signature is set */
-#define UPCALL_INVOKE_STUB_FD		(1U << 3) /* target is a stub fd; not built yet */
-#define UPCALL_INVOKE_WAIT_ROOM		(1U << 4) /* wait instead of EAGAIN; not built yet */
-#define UPCALL_INVOKE_LATEST		(1U << 5) /* ONEWAY: replace the newest; not built yet */
+#define UPCALL_INVOKE_STUB_FD		(1U << 3) /* target is a stub fd */
+#define UPCALL_INVOKE_WAIT_ROOM		(1U << 4) /* wait for room instead of EAGAIN */
+#define UPCALL_INVOKE_LATEST		(1U << 5) /* with ONEWAY: see above */
 
 struct upcall_invoke {
 	__u32 size;			/* [in] */
@@ -441,16 +474,18 @@ struct upcall_invoke {
 	__u32 reply_max;		/* [in] the longest reply that is accepted; ONEWAY: 0 */
 	__u32 op;			/* [in] which operation; passed on unread */
 	__aligned_u64 signature;	/* [in] with SIGNATURE, else 0 */
-	__aligned_u64 parent;		/* [in] 0; call this one is nested in; not built yet */
-	__aligned_u64 fds;		/* [in] 0; pointer to __u32; not built yet */
-	__aligned_u64 reply_fds;	/* [in] 0; pointer to __u32; not built yet */
-	__u32 fd_count;			/* [in] 0 */
-	__u32 reply_fd_room;		/* [in] 0 */
+	__aligned_u64 parent;		/* [in] upcall_event_call.call that this one is nested
+					 *	in, or 0; ONEWAY: 0
+					 */
+	__aligned_u64 fds;		/* [in] pointer to __u32 */
+	__aligned_u64 reply_fds;	/* [in] pointer to __u32; ONEWAY: 0 */
+	__u32 fd_count;			/* [in] 0 to UPCALL_MAX_FDS */
+	__u32 reply_fd_room;		/* [in] descriptors taken with the reply; ONEWAY: 0 */
 	__aligned_u64 call_id;		/* [in,out] 0: a new call */
 	__u32 stage;			/* [out] UPCALL_STAGE_*; ONEWAY: NOT_DELIVERED yet */
 	__u32 status;			/* [out] the reply's; 0 without a reply */
 	__u32 reply_len;		/* [out] bytes written to reply */
-	__u32 reply_fd_count;		/* [out] 0 */
+	__u32 reply_fd_count;		/* [out] descriptors written to reply_fds */
 	__u32 needed;			/* [out] with EMSGSIZE: bytes; else 0 */
 	__u32 reason;			/* [out] with ESTALE, EOWNERDEAD: UPCALL_REASON_*, else 0 */
 	__u32 exit_status;		/* [out] with UPCALL_REASON_EXITED, as wait(2) reports it */
@@ -476,12 +511,19 @@ struct upcall_invoke {
  * UPCALL_MAX_EVENTS in all. A batch is delivered when it and this struct were
  * written; if that faults, all of it is put back (EFAULT), in front of the queue.
  *
- * Several threads may receive on one peer; each event goes to one of them. A thread
- * that was handed an event returns it even if a signal or its deadline came too.
+ * Several threads may receive on one peer; each event goes to one of them: a call to the one
+ * that began to wait last. A thread that was handed an event returns it even if a signal or
+ * its deadline came too.
+ *
+ * wait_call: waits for one CALL of this peer, and receives only its RESULT, which goes to
+ * no other thread meanwhile, and the CALLs (if max_calls is not 0) and CANCELs of its chain that
+ * lead to this peer. So one thread on each side is enough for calls back and forth. With
+ * WAIT_COMMAND wait_call is the index of a CALL among the commands of this very EXCHANGE.
  *
  * Once a command was processed, or an event received, the ioctl returns 0, and wait_error
  * says how the wait ended. Otherwise it fails with that errno:
- *   EINVAL      flags, command_size, reserved members, wait_call (not built yet)
+ *   EINVAL      flags, command_size, reserved members; WAIT_COMMAND with wait_call that is no
+ *               CALL of these, or with events_len 0
  *   E2BIG       command_count above UPCALL_MAX_COMMANDS
  *   EAGAIN      nothing to receive, and NONBLOCK
  *   ETIMEDOUT   the deadline passed
@@ -490,12 +532,15 @@ struct upcall_invoke {
  *               is written also if the ioctl fails with it)
  *   EDQUOT      there are calls, but this uid owes the end of too many (twice
  *               max_queued_calls_user, with those whose callers have left): answer some
+ *   ENOENT      wait_call is no CALL of this peer, or another thread has its RESULT
+ *   EBUSY       another thread waits for wait_call
  *   ESHUTDOWN   the peer ended
  *   EFAULT      a command could not be read, or its result not written: those before it
  *               were carried out; or the events could not be written: all commands were
  */
 #define UPCALL_EXCHANGE_NONBLOCK	(1U << 0)
 #define UPCALL_EXCHANGE_NO_DEADLINE	(1U << 1) /* deadline_ns is 0 and not used */
+#define UPCALL_EXCHANGE_WAIT_COMMAND	(1U << 2) /* wait_call is the index of a command */
 
 struct upcall_exchange {
 	__u32 size;			/* [in] */
@@ -507,7 +552,7 @@ struct upcall_exchange {
 	__u32 command_size;		/* [in] sizeof(struct upcall_command); to 4096, by 8 */
 	__u32 events_len;		/* [in] bytes; 0: receive nothing */
 	__u32 max_calls;		/* [in] 0: no CALLs, other events only */
-	__aligned_u64 wait_call;	/* [in] 0; not built yet */
+	__aligned_u64 wait_call;	/* [in] call_id of a CALL, or 0; see WAIT_COMMAND */
 	__u32 commands_failed;		/* [out] how many have an error */
 	__u32 event_count;		/* [out] */
 	__u32 events_used;		/* [out] bytes */
@@ -519,17 +564,22 @@ struct upcall_exchange {
 /*
  * Commands. Members that a command does not use must be 0 (else EINVAL).
  *
- *   CALL     an asynchronous call: one RESULT event. Not built yet: EINVAL
- *   NOTIFY   a notification. Not built yet: EINVAL
- *   REPLY    target: call; data, data_len, status. To a notification: no data, status 0.
- *            ENOENT nobody wants it any more, or no such call: either way it has had
- *            its owner's end. EMSGSIZE the caller takes only `needed' bytes, ENOMEM (its memory
- *            cgroup; may pass), EFAULT: the call is still to be answered
+ *   CALL     an asynchronous call. flags: UPCALL_INVOKE_NO_DEADLINE, SIGNATURE, STUB_FD.
+ *            If it is accepted, exactly one RESULT event follows, with user_data. Errors as
+ *            of INVOKE before its wait, with their stage, and EAGAIN also for
+ *            UPCALL_MAX_OUTGOING RESULTs that this peer has not received
+ *   NOTIFY   a notification. flags as CALL, and UPCALL_INVOKE_LATEST
+ *   REPLY    target: call; data, data_len, status; fds, fd_count. To a notification: no data,
+ *            status 0. ENOENT nobody wants it any more, or no such call: either way it has had
+ *            its owner's end. EMSGSIZE the caller takes only `needed' bytes, EMFILE only
+ *            `needed' descriptors or too many in flight, ENOMEM (its memory cgroup; may pass),
+ *            EFAULT, EBADF, EINVAL: the call is still to be answered
  *   REFUSE   target: call; status: an errno, 1 to 511. The call was not run and will not
  *            be: its caller gets this errno and NOT_DELIVERED. ENOENT as above; EINVAL
- *   CANCEL   target: a call_id of this peer's INVOKE that nobody waits for. Before delivery it
- *            is taken back, after it the owner gets CANCEL; a kept reply is dropped.
- *            ENOENT no such call; EBUSY a thread waits for it
+ *   CANCEL   target: a call_id of this peer: of a CALL, or of an INVOKE that nobody waits for.
+ *            Before delivery it is taken back, after it the owner gets CANCEL; a kept reply is
+ *            dropped. The RESULT of a CALL still comes: ECANCELED, or what was faster.
+ *            ENOENT no such call; EBUSY a thread waits for it (INVOKE)
  *   RELEASE  target: handle; flags UPCALL_RELEASE_*; value: word. As the ioctl
  *   REBIND   target: handle; flags UPCALL_REBIND_*; user_data: cookie; value: word. As the ioctl
  */
@@ -551,15 +601,15 @@ struct upcall_command {
 	__u32 data_len;			/* [in] bytes, 0 to UPCALL_MAX_PAYLOAD */
 	__u32 status;			/* [in] REPLY: status; REFUSE: errno; CALL, NOTIFY: op */
 	__aligned_u64 deadline_ns;	/* [in] CALL, NOTIFY */
-	__aligned_u64 parent;		/* [in] CALL: call this one is nested in */
-	__aligned_u64 fds;		/* [in] pointer to __u32 */
-	__u32 fd_count;			/* [in] */
+	__aligned_u64 parent;		/* [in] CALL: as of INVOKE */
+	__aligned_u64 fds;		/* [in] CALL, NOTIFY, REPLY: pointer to __u32 */
+	__u32 fd_count;			/* [in] 0 to UPCALL_MAX_FDS */
 	__u32 reply_max;		/* [in] CALL: the longest reply that is accepted */
 	__aligned_u64 call_id;		/* [out] CALL: for CANCEL */
 	__u32 error;			/* [out] 0 or an errno */
 	__u32 stage;			/* [out] CALL, NOTIFY: UPCALL_STAGE_* with error; else 0 */
-	__u32 needed;			/* [out] with EMSGSIZE: bytes; else 0 */
-	__u32 reserved;			/* [in] 0 */
+	__u32 needed;			/* [out] with EMSGSIZE: bytes; EMFILE: fds; else 0 */
+	__u32 reply_fd_max;		/* [in] CALL: descriptors taken with the reply */
 };
 
 /*
@@ -568,10 +618,10 @@ struct upcall_command {
  * New types come only to those who asked for them.
  */
 #define UPCALL_EVENT_CALL		1	/* struct upcall_event_call */
-#define UPCALL_EVENT_RESULT		2	/* struct upcall_event_result; not built yet */
+#define UPCALL_EVENT_RESULT		2	/* struct upcall_event_result */
 #define UPCALL_EVENT_CANCEL		3	/* struct upcall_event_cancel */
 #define UPCALL_EVENT_RELEASED		4	/* struct upcall_event */
-#define UPCALL_EVENT_UNREFERENCED	5	/* struct upcall_event; not built yet */
+#define UPCALL_EVENT_UNREFERENCED	5	/* struct upcall_event */
 
 struct upcall_event {
 	__u32 size;			/* bytes with payload and padding, a multiple of 8 */
@@ -586,6 +636,8 @@ struct upcall_event {
 #define UPCALL_CALL_ENDED	(1U << 2)	/* nothing to answer (AUTOEND) */
 #define UPCALL_CALL_NO_DEADLINE	(1U << 3)	/* deadline_ns is 0 */
 #define UPCALL_CALL_LEFT	(1U << 4)	/* LIST: its caller does not wait any more */
+#define UPCALL_CALL_FDS_LOST	(1U << 5)	/* it came with descriptors, which are closed */
+#define UPCALL_CALL_LATEST	(1U << 6)	/* a notification sent as LATEST */
 
 /*
  * CALL: run this, then REPLY or REFUSE with the id in call. The caller's ids are as of
@@ -594,7 +646,9 @@ struct upcall_event {
 struct upcall_event_call {
 	struct upcall_event event;
 	__aligned_u64 call;		/* id of this peer's; never 0 */
-	__aligned_u64 seq;		/* increasing: the order of this callback's calls */
+	__aligned_u64 seq;		/* increasing: the order of this callback's calls; with
+					 *	LATEST the order of each caller's
+					 */
 	__aligned_u64 deadline_ns;	/* CLOCK_MONOTONIC of the receiver */
 	__aligned_u64 start_time;	/* of the caller: field 22 of /proc/PID/stat */
 	__u32 flags;			/* UPCALL_CALL_* */
@@ -609,9 +663,14 @@ struct upcall_event_call {
 	__u32 payload_len;		/* bytes */
 	__u32 fds_offset;		/* from the start of the event, to __u32 each */
 	__u32 fd_count;
+	__u32 reply_fd_max;		/* descriptors the caller takes with the reply */
+	__u32 depth;			/* calls within calls: 1, or one more than its parent's */
 };
 
-/* RESULT: the one answer to a CALL command. */
+/*
+ * RESULT: the one answer to a CALL command. Its members mean what those of struct upcall_invoke
+ * do. EMFILE with REPLIED: the reply's descriptors are lost.
+ */
 struct upcall_event_result {
 	struct upcall_event event;	/* cookie: user_data of the command */
 	__aligned_u64 call_id;		/* as the command returned it */
@@ -658,7 +717,7 @@ struct upcall_shutdown {
 };
 
 /* ------------------------------------------------------------------------- */
-/* ADOPT: takes over the peer of a dead process. Not built yet: ENOTTY. */
+/* ADOPT: takes over the peer of a dead process. */
 struct upcall_adopt {
 	__u32 size;			/* [in] */
 	__u32 flags;			/* [in] 0 */
@@ -666,7 +725,7 @@ struct upcall_adopt {
 
 /*
  * CONFIG: how this peer is to be treated. May be repeated; sets all members.
- * Not built yet: ENOTTY.
+ * Errors: EINVAL (flags, members that do not belong to them).
  */
 #define UPCALL_CONFIG_ONE_THREAD	(1U << 0) /* one thread makes and receives all its calls */
 #define UPCALL_CONFIG_ADOPTABLE		(1U << 1) /* outlives its process, for a successor */
@@ -674,8 +733,8 @@ struct upcall_adopt {
 struct upcall_config {
 	__u32 size;			/* [in] */
 	__u32 flags;			/* [in] UPCALL_CONFIG_* */
-	__aligned_u64 orphan_ns;	/* [in] ADOPTABLE: how long it waits for a successor */
-	__aligned_u64 events;		/* [in] mask of types beyond version 1 */
+	__aligned_u64 orphan_ns;	/* [in] ADOPTABLE: waits so long for a successor; else 0 */
+	__aligned_u64 events;		/* [in] mask of types beyond version 1: 0 */
 };
 
 #endif /* _UAPI_LINUX_UPCALL_H */
