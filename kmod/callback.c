@@ -7,6 +7,7 @@
 #include <linux/user_namespace.h>
 #include "call.h"
 #include "callback.h"
+#include "hook.h"
 #include "limits.h"
 #include "main.h"
 #include "peer.h"
@@ -310,6 +311,7 @@ int upcall_callback_retire(struct upcall_callback *cb, enum upcall_retire how,
 	err = callback_close(cb, how, death);
 	if (err && how != UPCALL_RETIRE_DEATH)
 		return err;
+	UPCALL_HOOK(closing);
 	while (callback_retire_some(cb, how))
 		cond_resched();
 	if (how == UPCALL_RETIRE_DEATH)

@@ -12,6 +12,7 @@
 #include <linux/uaccess.h>
 #include "call.h"
 #include "callback.h"
+#include "hook.h"
 #include "main.h"
 #include "peer.h"
 #include "registry.h"
@@ -165,13 +166,16 @@ static struct upcall_call *invoke_submit(struct upcall_peer *peer, struct upcall
 	call = upcall_call_new(peer, cb, from, args);
 	if (IS_ERR(call))
 		return call;
+	UPCALL_HOOK(made);
 	if (!oneway)
 		err = invoke_link(peer, call, args->reply_max > args->reply_room);
 	if (err)
 		goto out_put;
+	UPCALL_HOOK(linked);
 	err = upcall_call_submit(call);
 	if (err)
 		goto out_unlink;
+	UPCALL_HOOK(queued);
 	args->seq = call->seq;
 	return call;
 
@@ -355,6 +359,7 @@ static int invoke_wait(struct upcall_peer *peer, struct upcall_call *call,
 	int err;
 
 	err = invoke_sleep(call, until, TASK_INTERRUPTIBLE);
+	UPCALL_HOOK(woken);
 	/* One that was put back stays: its caller may not have the means to make it again. */
 	if (err == -ERESTARTSYS && !fatal_signal_pending(current) &&
 	    (resumed || !upcall_call_withdraw(call))) {

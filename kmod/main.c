@@ -9,6 +9,7 @@
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 #include "call.h"
+#include "hook.h"
 #include "limits.h"
 #include "main.h"
 #include "peer.h"
@@ -89,6 +90,7 @@ static int fop_release(struct inode *inode, struct file *file)
 	struct upcall_death death;
 
 	upcall_owner_death(peer, UPCALL_REASON_CLOSED, &death);
+	UPCALL_HOOK(closed);
 	upcall_peer_kill(peer, &death);
 	upcall_peer_put(peer);
 	return 0;
@@ -156,6 +158,7 @@ out_registry:
 static void __exit upcall_exit(void)
 {
 	misc_deregister(&upcall_device);
+	UPCALL_HOOK(exit);
 	mmu_notifier_synchronize();	/* a release that still queues death work */
 	destroy_workqueue(upcall_wq);	/* that work; puts peers, and so owners */
 	mmu_notifier_synchronize();	/* free_notifier of those */

@@ -15,6 +15,7 @@
 #include <linux/time_namespace.h>
 #include <linux/user_namespace.h>
 #include <linux/workqueue.h>
+#include "hook.h"
 #include "main.h"
 #include "owner.h"
 #include "peer.h"
@@ -172,6 +173,7 @@ static void owner_release(struct mmu_notifier *mn, struct mm_struct *mm)
 	struct upcall_owner *owner = container_of(mn, struct upcall_owner, mn);
 	struct upcall_peer *peer;
 
+	UPCALL_HOOK(mm_gone);
 	spin_lock(&owner->lock);
 	owner->dead = true;
 	owner_describe_death(&owner->death);

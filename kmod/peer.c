@@ -5,6 +5,7 @@
 #include <linux/wait.h>
 #include "call.h"
 #include "callback.h"
+#include "hook.h"
 #include "main.h"
 #include "peer.h"
 #include "quota.h"
@@ -19,6 +20,7 @@ static void peer_death_work(struct work_struct *work)
 	struct upcall_death death;
 
 	upcall_owner_death(peer, UPCALL_REASON_EXITED, &death);
+	UPCALL_HOOK(dying);
 	upcall_peer_kill(peer, &death);
 	upcall_peer_put(peer);
 }
@@ -281,6 +283,7 @@ void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death
 	wake_up_all(&peer->event_wait);
 	wake_up_poll(&peer->poll_wait, EPOLLHUP | EPOLLIN | EPOLLOUT);
 	spin_unlock(&peer->lock);
+	UPCALL_HOOK(dead);
 
 	while ((call = peer_take_outgoing(peer))) {
 		upcall_call_abandon(call, -ESHUTDOWN);
@@ -383,7 +386,7 @@ int upcall_ids_add_locked(struct upcall_ids_table *table, struct upcall_call *ca
 
 	if (slot < 0)
 		return -ENOMEM;
-	table->seq++;
+	table->seq = UPCALL_HOOK_SEQUENCE(table->seq + 1);
 	*id = (u64)table->seq << 32 | slot;
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include <linux/uaccess.h>
 #include "batch.h"
 #include "exchange.h"
+#include "hook.h"
 #include "main.h"
 #include "owner.h"
 #include "peer.h"
@@ -162,13 +163,16 @@ int upcall_receive(struct upcall_peer *peer, struct upcall_exchange *args,
 
 	err = receive_wait(peer, args, &batch);
 	if (!err) {
+		UPCALL_HOOK(taken);
 		args->event_count = batch.count;
 		args->events_used = batch.used;
 		err = upcall_batch_copy(&batch, args) ?: upcall_receive_write(args, user, usize);
+		UPCALL_HOOK(copied);
 		if (err)
 			upcall_batch_return(&batch, peer);
 		else
 			upcall_batch_commit(&batch, peer);
+		UPCALL_HOOK(committed);
 	}
 	if (fatal_signal_pending(current))
 		receive_killed(peer);

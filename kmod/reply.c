@@ -4,6 +4,7 @@
 #include <linux/spinlock.h>
 #include "call.h"
 #include "callback.h"
+#include "hook.h"
 #include "main.h"
 #include "peer.h"
 #include "trace.h"
@@ -100,6 +101,7 @@ int upcall_call_reply(struct upcall_peer *peer, const struct upcall_command *com
 				       GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
 	if (err)
 		goto out_put;
+	UPCALL_HOOK(reply_read);
 	spin_lock(&peer->lock);
 	err = call_open_locked(call, &ended);
 	if (!err) {

@@ -8,7 +8,7 @@ set -u
 . "${0%/*}/env.sh"
 cd "$top" || exit 1
 
-checks="module kernel_doc user_build cppcheck checkpatch uapi_abi headers_alone
+checks="module test_module kernel_doc user_build cppcheck checkpatch uapi_abi headers_alone
 	names_in_docs tests_in_docs code_in_readme ioctls_in_man exported_symbols man_pages tests_are_built
 	spdx private_paths length shell"
 
@@ -53,6 +53,15 @@ check_module()
 	warnings <"$build/check-module/log"
 	tests/module.sh check-module W=1 C=2 CHECK=sparse
 	warnings <"$build/check-module/log"
+}
+
+# The one with the hooks
+check_test_module()
+{
+	has kmod/main.c || return 0
+	rm -rf "$build/check-test-module"
+	tests/module.sh check-test-module UPCALL_TEST=1 W=1 C=2 CHECK=sparse
+	warnings <"$build/check-test-module/log"
 }
 
 # An ignored type needs its reason here.
