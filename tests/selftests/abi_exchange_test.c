@@ -144,7 +144,7 @@ static int set_foreign_member(struct upcall_command *cmd, int which)
 	case 2: cmd->fds = 8; return 1;
 	case 3: cmd->fd_count = 1; return 1;
 	case 4: cmd->reply_max = 1; return 1;
-	case 5: cmd->reserved = 1; return 1;
+	case 5: cmd->reply_fd_max = 1; return 1;
 	case 6: cmd->flags = 1U << 31; return 1;
 	default: return 0;
 	}

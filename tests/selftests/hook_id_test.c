@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A call's id is that of another one, once the sequence in it repeats: after 2^32 calls, or at
+ * once with the test build's mask. Whoever holds a call across that holds the call, not its id.
+ */
+#include "abi_test.h"
+#include "hook.h"
+
+FIXTURE(id) {
+	int owner;
+	int caller;
+	uint64_t handle;
+};
+
+FIXTURE_SETUP(id)
+{
+	ASSERT_EQ(0, hook_clear());
+	ASSERT_EQ(0, hook_parameter("sequence_mask", "0"));
+	self->owner = peer_open();
+	self->caller = peer_open();
+	ASSERT_LE(0, self->owner);
+	self->handle = register_new(self->owner, COOKIE, UPCALL_ACCESS_SAME_USER);
+	ASSERT_NE(0, self->handle);
+}
+
+FIXTURE_TEARDOWN(id)
+{
+	EXPECT_EQ(0, hook_clear());
+	EXPECT_EQ(0, hook_parameter("sequence_mask", "4294967295"));
+	close(self->owner);
+	close(self->caller);
+}
+
+struct replier {
+	pthread_t thread;
+	int fd;
+	uint64_t call;
+	int ret;
+};
+
+static void *replier_main(void *arg)
+{
+	struct replier *replier = arg;
+
+	replier->ret = reply(replier->fd, replier->call, 1, "late", 4);
+	return NULL;
+}
+
+/* A delivered call, and its reply, whose bytes are read. */
+static bool reply_is_held(FIXTURE_DATA(id) *self, struct async *async, struct replier *replier)
+{
+	static char back[64];
+	struct upcall_event_call call;
+
+	if (async_start(async, self->caller, INVOKE_ARGS(self->handle, .reply = ptr64(back),
+			.reply_room = sizeof(back), .reply_max = sizeof(back))) ||
+	    one_call(self->owner, &call) || hook_arm("reply_read"))
+		return false;
+	*replier = (struct replier){ .fd = self->owner, .call = call.call };
+	return !pthread_create(&replier->thread, NULL, replier_main, replier) &&
+	       hook_is_hit("reply_read");
+}
+
+TEST_F(id, of_a_call_that_has_ended_does_not_lead_its_late_reply_to_another)
+{
+	struct upcall_event_call second;
+	struct replier replier;
+	struct async async[2];
+
+	ASSERT_TRUE(reply_is_held(self, &async[0], &replier));
+	EXPECT_EQ(0, reply(self->owner, replier.call, 2, NULL, 0));
+	EXPECT_EQ(0, async_join(&async[0]));
+	EXPECT_EQ(2, async[0].args.status);
+
+	ASSERT_EQ(0, async_start(&async[1], self->caller, INVOKE_ARGS(self->handle)));
+	ASSERT_EQ(0, one_call(self->owner, &second));
+	/* Or else this has tested nothing. */
+	ASSERT_EQ(replier.call, second.call);
+	ASSERT_EQ(0, hook_resume("reply_read"));
+	pthread_join(replier.thread, NULL);
+	EXPECT_EQ(-ENOENT, replier.ret);
+	EXPECT_EQ(1, stat_of(self->owner, self->handle).running);
+	EXPECT_FALSE(async_done(&async[1]));
+	EXPECT_EQ(0, reply(self->owner, second.call, 3, NULL, 0));
+	EXPECT_EQ(0, async_join(&async[1]));
+	EXPECT_EQ(3, async[1].args.status);
+	EXPECT_EQ(0, stat_of(self->owner, self->handle).running);
+}
+
+TEST_F(id, of_a_call_that_is_under_way_is_no_other_calls)
+{
+	struct upcall_event_call call[3];
+	struct async async[3];
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, async_start(&async[i], self->caller, INVOKE_ARGS(self->handle)));
+		ASSERT_EQ(0, one_call(self->owner, &call[i]));
+	}
+	EXPECT_NE(call[0].call, call[1].call);
+	EXPECT_NE(call[0].call, call[2].call);
+	EXPECT_NE(call[1].call, call[2].call);
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(0, reply(self->owner, call[i].call, i, NULL, 0));
+		EXPECT_EQ(0, async_join(&async[i]));
+		EXPECT_EQ((uint32_t)i, async[i].args.status);
+	}
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The module goes while an owner's address space goes: it waits for its own code to be left. */
+#include "kselftest_harness.h"
+#include <pthread.h>
+#include <sys/syscall.h>
+#include "hook.h"
+#include "puppet.h"
+
+#define MODULE	"/lib/modules/upcall.ko"
+
+/* Its peer lives on in the test, which has the file as well. */
+FIXTURE(unload) {
+	struct puppet owner;
+	pthread_t thread;
+	pid_t tid;
+	int ret;
+};
+
+static int load(void)
+{
+	int fd = open(MODULE, O_RDONLY | O_CLOEXEC);
+	int err = fd < 0 || syscall(SYS_finit_module, fd, "", 0) ? -errno : 0;
+
+	close(fd);
+	return err;
+}
+
+static void *unload_main(void *arg)
+{
+	FIXTURE_DATA(unload) *self = arg;
+	uint64_t until = in_ms(SOON_MS);
+
+	__atomic_store_n(&self->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
+	do {
+		self->ret = syscall(SYS_delete_module, "upcall", O_NONBLOCK) ? -errno : 0;
+	} while (self->ret == -EWOULDBLOCK && now_ns() < until);
+	return NULL;
+}
+
+/* my_peer is here before it forks; it is then bound to the puppet. */
+static int bind_inherited(struct puppet_mem *mem)
+{
+	return do_register(mem) ? : do_close(mem);
+}
+
+static int owner_loop(void *arg)
+{
+	struct puppet *puppet = arg;
+	puppet_fn fn;
+	int ret;
+
+	my_mem = puppet->mem;
+	while (read(puppet->sock, &fn, sizeof(fn)) == sizeof(fn)) {
+		ret = fn(my_mem);
+		if (write(puppet->sock, &ret, sizeof(ret)) != sizeof(ret))
+			break;
+	}
+	return 0;
+}
+
+static pid_t start_owner(int (*fn)(void *), void *arg)
+{
+	(void)fn;
+	return spawn(owner_loop, arg);
+}
+
+FIXTURE_SETUP(unload)
+{
+	if (access(MODULE, R_OK))
+		SKIP(return, "where the module comes from is not known: no " MODULE);
+	if (!access("/sys/kernel/debug/kcsan", F_OK))
+		SKIP(return, "KCSAN was told which functions to watch, where they are now");
+	ASSERT_EQ(0, hook_clear());
+	my_peer = peer_open();
+	ASSERT_LE(0, my_peer);
+	self->owner = puppet_make(start_owner);
+	self->owner.mem->reg = REGISTER_ARGS();
+	ASSERT_EQ(0, puppet_do(&self->owner, bind_inherited));
+}
+
+FIXTURE_TEARDOWN(unload)
+{
+	if (access("/sys/module/upcall", F_OK))
+		EXPECT_EQ(0, load());
+	hook_clear();
+}
+
+/* The owner is killed, and comes to a point; then nobody holds the module any more. */
+static bool unload_meets(FIXTURE_DATA(unload) *self, const char *point)
+{
+	if (hook_arm(point) || hook_arm("exit"))
+		return false;
+	kill(self->owner.pid, SIGKILL);
+	if (!hook_is_hit(point) || close(my_peer) ||
+	    pthread_create(&self->thread, NULL, unload_main, self))
+		return false;
+	/* At "exit" it is idle, and behind that it sleeps until what it waits for is over. */
+	return hook_is_hit("exit") && !hook_resume("exit") &&
+	       eventually(task_state(__atomic_load_n(&self->tid, __ATOMIC_ACQUIRE)) == 'D') &&
+	       hook_stopped(point);
+}
+
+TEST_F_TIMEOUT(unload, waits_for_a_release_that_has_not_marked_its_peers, 90)
+{
+	ASSERT_TRUE(unload_meets(self, "mm_gone"));
+	ASSERT_EQ(0, hook_resume("mm_gone"));
+	pthread_join(self->thread, NULL);
+	EXPECT_EQ(0, self->ret);
+	EXPECT_EQ(SIGKILL, reap(self->owner.pid));
+}
+
+TEST_F_TIMEOUT(unload, waits_for_a_death_that_has_not_ended_its_peer, 90)
+{
+	ASSERT_TRUE(unload_meets(self, "dying"));
+	ASSERT_EQ(0, hook_resume("dying"));
+	pthread_join(self->thread, NULL);
+	EXPECT_EQ(0, self->ret);
+	EXPECT_EQ(SIGKILL, reap(self->owner.pid));
+}
+
+TEST_HARNESS_MAIN
