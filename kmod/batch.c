@@ -7,8 +7,8 @@
  * but the receiver touches its place in the batch. Whatever befalls it meanwhile (its caller
  * leaves, its callback is retired, the peer dies) is seen at the commit.
  */
-#include <linux/pid.h>
 #include <linux/uaccess.h>
+#include "async.h"
 #include "batch.h"
 #include "call.h"
 #include "callback.h"
@@ -16,36 +16,11 @@
 #include "owner.h"
 #include "peer.h"
 #include "quota.h"
-#include "timens.h"
-
-static struct upcall_call *node_call(struct upcall_event_node *node)
-{
-	return node->type == UPCALL_EVENT_CALL ? container_of(node, struct upcall_call, node) :
-						 container_of(node, struct upcall_call, cancel);
-}
-
-static struct upcall_callback *node_callback(struct upcall_event_node *node)
-{
-	return node->type == UPCALL_EVENT_RELEASED ?
-	       container_of(node, struct upcall_callback, released) : node_call(node)->cb;
-}
-
-/* Bytes that an event takes in the buffer: at most a struct and UPCALL_MAX_PAYLOAD. */
-static u32 node_size(struct upcall_event_node *node)
-{
-	switch (node->type) {
-	case UPCALL_EVENT_CALL:
-		return sizeof(struct upcall_event_call) + ALIGN(node_call(node)->arg_len, 8);
-	case UPCALL_EVENT_CANCEL:
-		return sizeof(struct upcall_event_cancel);
-	default:
-		return sizeof(struct upcall_event);
-	}
-}
+#include "submit.h"
 
 static bool batch_fits(struct upcall_batch *batch, struct upcall_event_node *node, u32 room)
 {
-	u32 size = node_size(node);
+	u32 size = upcall_node_size(node);
 
 	if (size <= room - batch->used && batch->count < UPCALL_MAX_EVENTS)
 		return true;
@@ -57,10 +32,15 @@ static bool batch_fits(struct upcall_batch *batch, struct upcall_event_node *nod
 static void batch_add_locked(struct upcall_batch *batch, struct upcall_event_node *node)
 {
 	node->taken = true;
-	node->cookie = node_callback(node)->cookie;
+	node->owed = false;
+	/* Another peer's cookie is not ours to see, nor to read without its lock. */
+	if (node->type == UPCALL_EVENT_RESULT)
+		node->cookie = upcall_node_call(node)->user_data;
+	else
+		node->cookie = upcall_node_callback(node)->cookie;
 	list_move_tail(&node->link, &batch->events);
 	batch->count++;
-	batch->used += node_size(node);
+	batch->used += upcall_node_size(node);
 }
 
 /* A queued call becomes TAKEN. The batch has a reference of its own to it. */
@@ -69,6 +49,7 @@ static void batch_add_call_locked(struct upcall_batch *batch, struct upcall_call
 	refcount_inc(&call->refs);
 	call->state = UPCALL_TAKEN;
 	call->taken_at = now;
+	list_del_init(&call->nest_link);
 	if (call->answered)	/* a notification */
 		list_move_tail(&call->cb_link, &call->cb->running);
 	else
@@ -77,9 +58,103 @@ static void batch_add_call_locked(struct upcall_batch *batch, struct upcall_call
 	batch->calls++;
 }
 
+/* The batch has the reference that the event had. */
+static void batch_add_cancel_locked(struct upcall_batch *batch, struct upcall_call *call)
+{
+	list_del_init(&call->nest_link);
+	call->cb->cancelling++;
+	batch_add_locked(batch, &call->cancel);
+}
+
+/* True if all of them fit. */
+static bool batch_take_events_locked(struct upcall_batch *batch, struct upcall_peer *peer, u32 room)
+{
+	struct upcall_event_node *node, *next;
+
+	list_for_each_entry_safe(node, next, &peer->events, link) {
+		if (!batch_fits(batch, node, room))
+			return false;
+		if (node->type == UPCALL_EVENT_RELEASED) {
+			refcount_inc(&upcall_node_callback(node)->refs);
+			batch_add_locked(batch, node);
+		} else {
+			batch_add_cancel_locked(batch, upcall_node_call(node));
+		}
+	}
+	list_for_each_entry_safe(node, next, &peer->results, link) {
+		if (!batch_fits(batch, node, room))
+			return false;
+		batch_add_locked(batch, node);	/* brings its reference */
+	}
+	return true;
+}
+
+/* Whether a call of that chain is there, or its CANCEL. */
+static bool chain_takes(const struct upcall_call *call, const struct upcall_call *wait, bool calls)
+{
+	if (!upcall_chain_has(call, wait))
+		return false;
+	return call->state == UPCALL_QUEUED ? calls : upcall_event_node_waits(&call->cancel);
+}
+
+/**
+ * upcall_batch_chain_ready_locked() - Whether there is something for a thread that waits
+ * @peer: Its.
+ * @wait: For this call.
+ * @calls: It takes calls.
+ *
+ * Context: Under @peer->lock.
+ * Return: True if so.
+ */
+bool upcall_batch_chain_ready_locked(struct upcall_peer *peer, const struct upcall_call *wait,
+				     bool calls)
+{
+	struct upcall_call *call;
+
+	lockdep_assert_held(&peer->lock);
+	if (wait->landed || !llist_empty(&peer->answers))
+		return true;
+	list_for_each_entry(call, &peer->nested, nest_link) {
+		if (chain_takes(call, wait, calls))
+			return true;
+	}
+	return false;
+}
+
+/* For a thread that waits for one call: what its chain leads here, then its RESULT. */
+static void batch_take_chain_locked(struct upcall_batch *batch, struct upcall_peer *peer,
+				    const struct upcall_exchange *args)
+{
+	struct upcall_call *call, *next;
+	ktime_t now = ktime_get();
+	bool calls;
+
+	list_for_each_entry_safe(call, next, &peer->nested, nest_link) {
+		calls = batch->calls < args->max_calls;
+		if (!chain_takes(call, batch->wait, calls))
+			continue;
+		if (call->state != UPCALL_QUEUED) {
+			if (!batch_fits(batch, &call->cancel, args->events_len))
+				return;
+			batch_add_cancel_locked(batch, call);
+		} else if (upcall_account_swamped(peer->ident->account)) {
+			batch->swamped = true;
+		} else {
+			if (!batch_fits(batch, &call->node, args->events_len))
+				return;
+			batch_add_call_locked(batch, call, now);
+		}
+	}
+	call = batch->wait;
+	if (!call->landed || !batch_fits(batch, &call->result, args->events_len))
+		return;
+	call->landed = false;
+	batch_add_locked(batch, &call->result);
+}
+
 /**
  * upcall_batch_take_locked() - Take what there is, as far as it fits
- * @batch: Empty. If it stays so, @needed says whether something is there.
+ * @batch: Empty but for @wait. If it stays so, @needed says whether something is there.
  * @peer: Whose events.
  * @args: @events_len and @max_calls bound it.
  *
@@ -95,15 +170,13 @@ void upcall_batch_take_locked(struct upcall_batch *batch, struct upcall_peer *pe
 	ktime_t now = ktime_get();
 
 	lockdep_assert_held(&peer->lock);
-	list_for_each_entry_safe(node, next, &peer->events, link) {
-		if (!batch_fits(batch, node, args->events_len))
-			return;
-		if (node->type == UPCALL_EVENT_RELEASED)
-			refcount_inc(&node_callback(node)->refs);
-		else
-			node_callback(node)->cancelling++;
-		batch_add_locked(batch, node);	/* CANCEL brings its reference */
+	upcall_async_land_locked(peer);
+	if (batch->wait) {
+		batch_take_chain_locked(batch, peer, args);
+		return;
 	}
+	if (!batch_take_events_locked(batch, peer, args->events_len))
+		return;
 	batch->swamped = !list_empty(&peer->queue) && args->max_calls &&
 			 upcall_account_swamped(peer->ident->account);
 	if (batch->swamped)
@@ -112,60 +185,8 @@ void upcall_batch_take_locked(struct upcall_batch *batch, struct upcall_peer *pe
 		if (batch->calls >= args->max_calls ||
 		    !batch_fits(batch, node, args->events_len))
 			return;
-		batch_add_call_locked(batch, node_call(node), now);
+		batch_add_call_locked(batch, upcall_node_call(node), now);
 	}
-}
-
-static void event_fill_call(struct upcall_event_call *event, struct upcall_call *call)
-{
-	struct upcall_ids ids;
-
-	upcall_ident_show(call->from, &ids);
-	event->call = call->owner_id;
-	event->seq = call->seq;
-	if (!(call->flags & UPCALL_CALL_NO_DEADLINE))
-		event->deadline_ns = ktime_to_ns(upcall_time_show(call->deadline));
-	event->start_time = ids.start_time;
-	event->flags = call->flags;
-	event->op = call->op;
-	event->pid = ids.pid;
-	event->tid = upcall_pid_show(call->tid);
-	event->uid = ids.uid;
-	event->gid = ids.gid;
-	event->reply_max = call->reply_max;
-	event->payload_offset = sizeof(*event);
-	event->payload_len = call->arg_len;
-	event->fds_offset = event->event.size;
-}
-
-/* Padding behind a payload is not written: what stands there is the receiver's own. */
-static int batch_copy_one(struct upcall_event_node *node, char __user *to)
-{
-	union {
-		struct upcall_event event;
-		struct upcall_event_call call;
-		struct upcall_event_cancel cancel;
-	} out;
-	size_t size = sizeof(out.event);
-
-	memset(&out, 0, sizeof(out));
-	out.event.size = node_size(node);
-	out.event.type = node->type;
-	out.event.handle = node_callback(node)->handle;
-	out.event.cookie = node->cookie;
-	if (node->type == UPCALL_EVENT_CALL) {
-		size = sizeof(out.call);
-		event_fill_call(&out.call, node_call(node));
-	} else if (node->type == UPCALL_EVENT_CANCEL) {
-		size = sizeof(out.cancel);
-		out.cancel.call = node_call(node)->owner_id;
-		out.cancel.error = -node_call(node)->answer.err;
-	}
-	if (copy_to_user(to, &out, size))
-		return -EFAULT;
-	if (node->type == UPCALL_EVENT_CALL)
-		return upcall_payload_to_user(&node_call(node)->arg, to + size);
-	return 0;
 }
 
 /**
@@ -183,10 +204,10 @@ int upcall_batch_copy(struct upcall_batch *batch, const struct upcall_exchange *
 	int err;
 
 	list_for_each_entry(node, &batch->events, link) {
-		err = batch_copy_one(node, to);
+		err = upcall_node_copy(node, to);
 		if (err)
 			return err;
-		to += node_size(node);
+		to += upcall_node_size(node);
 	}
 	return 0;
 }
@@ -208,7 +229,7 @@ static void batch_return_call_locked(struct upcall_call *call)
 		call->taken_at = 0;
 		call->state = UPCALL_QUEUED;
 		list_move(&call->cb_link, &cb->queued);
-		list_add(&call->node.link, &cb->peer->queue);
+		upcall_call_ready_locked(call, true);
 	}
 }
 
@@ -222,20 +243,26 @@ static void batch_cancelled_locked(struct upcall_callback *cb)
 /* True if the batch's reference is not needed any more: a waiting CANCEL has it. */
 static bool batch_return_locked(struct upcall_peer *peer, struct upcall_event_node *node)
 {
+	struct upcall_call *call = upcall_node_call(node);
+
 	list_del_init(&node->link);
 	node->taken = false;
 	switch (node->type) {
 	case UPCALL_EVENT_CALL:
-		batch_return_call_locked(node_call(node));
+		batch_return_call_locked(call);
 		return true;
+	case UPCALL_EVENT_RESULT:
+		return !upcall_async_return_locked(call);
 	case UPCALL_EVENT_CANCEL:
-		batch_cancelled_locked(node_callback(node));
-		if (node_call(node)->state != UPCALL_DELIVERED)
+		batch_cancelled_locked(call->cb);
+		if (call->state != UPCALL_DELIVERED)
 			return true;
 		list_add(&node->link, &peer->events);
+		if (call->nested)
+			list_add(&call->nest_link, &peer->nested);
 		return false;
 	default:
-		if (node_callback(node)->state == UPCALL_CB_RELEASED)
+		if (upcall_node_callback(node)->state == UPCALL_CB_RELEASED)
 			list_add(&node->link, &peer->events);
 		return true;
 	}
@@ -244,9 +271,9 @@ static bool batch_return_locked(struct upcall_peer *peer, struct upcall_event_no
 static void node_put(struct upcall_event_node *node)
 {
 	if (node->type == UPCALL_EVENT_RELEASED)
-		upcall_callback_put(node_callback(node));
+		upcall_callback_put(upcall_node_callback(node));
 	else
-		upcall_call_put(node_call(node));
+		upcall_call_put(upcall_node_call(node));
 }
 
 /* The owner's references of calls that ended go with the batch's own. */
@@ -268,23 +295,41 @@ void upcall_batch_return(struct upcall_batch *batch, struct upcall_peer *peer)
 {
 	struct upcall_event_node *node, *prev;
 	bool was_taken, ended, put;
+	struct upcall_call *call;
 	u32 type;
 
 	/* Last one first, so that the first one ends up in front. */
 	list_for_each_entry_safe_reverse(node, prev, &batch->events, link) {
 		spin_lock(&peer->lock);
 		type = node->type;
-		was_taken = type == UPCALL_EVENT_CALL && node_call(node)->state == UPCALL_TAKEN;
+		call = type == UPCALL_EVENT_CALL ? upcall_node_call(node) : NULL;
+		was_taken = call && call->state == UPCALL_TAKEN;
 		put = batch_return_locked(peer, node);
-		ended = was_taken && node_call(node)->state == UPCALL_ENDED;
+		ended = was_taken && call->state == UPCALL_ENDED;
 		if (upcall_event_node_waits(node))
 			upcall_peer_wake_locked(peer, type);
 		spin_unlock(&peer->lock);
 		/* A CANCEL that waits again took its reference along: it is not ours to touch. */
-		if (type == UPCALL_EVENT_CALL)
-			batch_put_call(node_call(node), ended);
+		if (call)
+			batch_put_call(call, ended);
 		else if (put)
 			node_put(node);
+	}
+}
+
+static void batch_commit_one_locked(struct upcall_peer *peer, struct upcall_event_node *node)
+{
+	switch (node->type) {
+	case UPCALL_EVENT_CALL:
+		if (upcall_node_call(node)->state == UPCALL_TAKEN)
+			node->owed = upcall_call_delivered_locked(upcall_node_call(node));
+		break;
+	case UPCALL_EVENT_RESULT:
+		node->owed = upcall_submit_unlink_locked(peer, upcall_node_call(node));
+		break;
+	case UPCALL_EVENT_CANCEL:
+		batch_cancelled_locked(upcall_node_callback(node));
+		break;
 	}
 }
 
@@ -302,20 +347,19 @@ void upcall_batch_commit(struct upcall_batch *batch, struct upcall_peer *peer)
 	struct upcall_event_node *node, *next;
 
 	spin_lock(&peer->lock);
-	list_for_each_entry(node, &batch->events, link) {
-		if (node->type == UPCALL_EVENT_CALL && node_call(node)->state == UPCALL_TAKEN)
-			upcall_call_delivered_locked(node_call(node));
-		else if (node->type == UPCALL_EVENT_CANCEL)
-			batch_cancelled_locked(node_callback(node));
-	}
+	list_for_each_entry(node, &batch->events, link)
+		batch_commit_one_locked(peer, node);
 	spin_unlock(&peer->lock);
 
 	list_for_each_entry_safe(node, next, &batch->events, link) {
 		list_del_init(&node->link);
 		if (node->type == UPCALL_EVENT_RELEASED)
-			upcall_callback_gone(node_callback(node));
+			upcall_callback_gone(upcall_node_callback(node));
 		else if (node->type == UPCALL_EVENT_CALL)
-			upcall_payload_free(&node_call(node)->arg);
-		node_put(node);
+			upcall_payload_free(&upcall_node_call(node)->arg);
+		if (node->owed)
+			batch_put_call(upcall_node_call(node), true);
+		else
+			node_put(node);
 	}
 }

@@ -6,10 +6,13 @@
 #include <linux/types.h>
 #include <linux/upcall.h>
 
+struct upcall_call;
 struct upcall_peer;
 
 /**
  * struct upcall_batch - What one receiver takes at a time
+ * @wait: Of the peer's own calls the one whose thread takes them: RESULT, and what its chain
+ *	leads here. NULL: a thread that takes whatever there is, but such RESULTs.
  * @events: struct upcall_event_node, in the order in which they are written.
  * @count: How many.
  * @calls: How many of them are CALLs.
@@ -18,6 +21,7 @@ struct upcall_peer;
  * @swamped: There are calls, but their owner has to end others first.
  */
 struct upcall_batch {
+	struct upcall_call *wait;
 	struct list_head events;
 	u32 count;
 	u32 calls;
@@ -28,6 +32,8 @@ struct upcall_batch {
 
 void upcall_batch_take_locked(struct upcall_batch *batch, struct upcall_peer *peer,
 			      const struct upcall_exchange *args);
+bool upcall_batch_chain_ready_locked(struct upcall_peer *peer, const struct upcall_call *wait,
+				     bool calls);
 int upcall_batch_copy(struct upcall_batch *batch, const struct upcall_exchange *args);
 void upcall_batch_return(struct upcall_batch *batch, struct upcall_peer *peer);
 void upcall_batch_commit(struct upcall_batch *batch, struct upcall_peer *peer);

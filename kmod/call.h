@@ -4,7 +4,9 @@
 
 #include <linux/ktime.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/refcount.h>
+#include <linux/timerqueue.h>
 #include <linux/types.h>
 #include <linux/upcall.h>
 #include <linux/wait.h>
@@ -13,10 +15,12 @@
 
 struct mem_cgroup;
 struct pid;
+struct upcall_account;
 struct upcall_callback;
 struct upcall_ident;
 struct upcall_peer;
 struct upcall_share;
+struct upcall_submit;
 
 /* The owner's side of a call; the picture is in main.h. */
 enum upcall_call_state {
@@ -46,17 +50,22 @@ struct upcall_answer {
 /**
  * struct upcall_call - One invocation
  * @refs: References: see DOC Lifetimes.
+ * @links: References to its memory: one for all of @refs, one of each call nested in it.
  * @cb: What is called, referenced. Constant, as all to @queued_at.
+ * @parent: The call that it is nested in, its memory referenced, or NULL.
+ * @depth: 1, or one more than its parent's.
  * @from: The caller as of the submit, referenced.
  * @tid: Its thread, referenced.
  * @memcg: The caller's memory cgroup, referenced; the reply's buffer is charged to it.
- * @flags: UPCALL_CALL_ONEWAY, UPCALL_CALL_NO_DEADLINE.
+ * @caller: The caller's peer, referenced, of an asynchronous call; else NULL.
+ * @user_data: The caller's, of an asynchronous call.
+ * @flags: UPCALL_CALL_ONEWAY, _NO_DEADLINE, _LATEST; _ENDED: delivery is its owner's end.
  * @op: As the caller gave it.
  * @arg_len: In bytes; @arg itself may be gone.
  * @reply_max: The longest reply that the caller accepts, in bytes.
  * @bytes: What was charged for it: argument and reply room.
- * @caller_peer: The number of the caller's peer, for LIST.
- * @deadline: CLOCK_MONOTONIC, for the owner to see.
+ * @caller_peer: The number of the caller's peer.
+ * @deadline: CLOCK_MONOTONIC; for the owner to see, and of an asynchronous call ours to keep.
  * @queued_at: CLOCK_MONOTONIC.
  * @arg: The argument; freed by the receiver that delivered it.
  * @answer: Constant once @answered is set; next to @arg for hardened usercopy. Protected by
@@ -64,26 +73,41 @@ struct upcall_answer {
  * @state: enum upcall_call_state.
  * @answered: The caller's end has come; set once, and readable without the lock by
  *	load_acquire. A notification has it from the start.
- * @left: The caller does not wait for it, and its charge has moved to the owner's account.
+ * @left: The caller does not wait for it any more.
+ * @nested: It leads back to its owner's peer: an ancestor of it was made there.
  * @share: Of its caller in the callback's queue, QUEUED and TAKEN.
- * @payer: Who is charged for it, referenced.
+ * @payer: Who is charged for it on the caller's side, referenced; NULL: nobody any more.
+ * @heir: The owner's account, referenced, from when the caller left until the owner's end.
+ * @heir_bytes: What that one is charged besides the call itself.
+ * @dropped: Notifications that it replaced.
  * @node: In the owner's queue: QUEUED; in a receiver's batch: TAKEN.
  * @cancel: The CANCEL event.
  * @cb_link: In @cb->queued, or @cb->running.
+ * @nest_link: In the owner's @nested, while its chain can take it, or its CANCEL.
  * @owner_id: The id that the owner knows it by; 0 before QUEUED.
  * @taken_at: CLOCK_MONOTONIC, from TAKEN on.
  * @seq: Its number in the callback.
  * @wait: Where the caller sleeps.
+ * @result_link: In the caller's @results, from the answer until that is looked through.
  * @out_link: In the caller's @outgoing. Protected by the lock of that peer, as all below.
  * @caller_id: The id that the caller knows it by; 0: none yet.
  * @waited: A thread waits for it, or has just come to.
+ * @nests: That thread takes calls of its chain meanwhile.
+ * @landed: Its RESULT is there for that thread, in no list.
+ * @result: The RESULT event, in the caller's @events or in a receiver's batch.
+ * @deadline_node: In the caller's @deadlines.
  */
 struct upcall_call {
 	refcount_t refs;
+	refcount_t links;
 	struct upcall_callback *cb;
+	struct upcall_call *parent;
+	u32 depth;
 	struct upcall_ident *from;
 	struct pid *tid;
 	struct mem_cgroup *memcg;
+	struct upcall_peer *caller;
+	u64 user_data;
 	u32 flags;
 	u32 op;
 	u32 arg_len;
@@ -98,43 +122,65 @@ struct upcall_call {
 	enum upcall_call_state state;
 	bool answered;
 	bool left;
+	bool nested;
 	struct upcall_share *share;
 	struct upcall_account *payer;
+	struct upcall_account *heir;
+	u32 heir_bytes;
+	u32 dropped;
 	struct upcall_event_node node;
 	struct upcall_event_node cancel;
 	struct list_head cb_link;
+	struct list_head nest_link;
 	u64 owner_id;
 	ktime_t taken_at;
 	u64 seq;
 
 	wait_queue_head_t wait;
+	struct llist_node result_link;
 	struct list_head out_link;
 	u64 caller_id;
 	bool waited;
+	bool nests;
+	bool landed;
+	struct upcall_event_node result;
+	struct timerqueue_node deadline_node;
 };
 
+/* call.c */
 int upcall_call_init(void);
 void upcall_call_exit(void);
-
 struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_callback *cb,
-				    struct upcall_ident *from, const struct upcall_invoke *args);
-int upcall_call_submit(struct upcall_call *call);
+				    struct upcall_ident *from, const struct upcall_submit *submit);
 void upcall_call_put(struct upcall_call *call);
+void upcall_call_unlink(struct upcall_call *call);
+void upcall_call_uncharge(struct upcall_call *call);
+
+/* state.c */
+int upcall_call_queue(struct upcall_call *call);
 bool upcall_call_withdraw(struct upcall_call *call);
 void upcall_call_abandon(struct upcall_call *call, int err);
 bool upcall_call_answer_locked(struct upcall_call *call, int err, u32 stage);
 void upcall_call_end_locked(struct upcall_call *call);
-void upcall_call_delivered_locked(struct upcall_call *call);
+bool upcall_call_delivered_locked(struct upcall_call *call);
+void upcall_call_ready_locked(struct upcall_call *call, bool front);
 void upcall_call_unqueue_locked(struct upcall_call *call, int err);
 void upcall_call_cancel_locked(struct upcall_call *call);
 u32 upcall_call_stage_locked(const struct upcall_call *call);
 
+/* chain.c */
+int upcall_chain_enter_locked(struct upcall_call *call);
+void upcall_chain_wake_locked(struct upcall_call *call);
+bool upcall_chain_has(const struct upcall_call *call, const struct upcall_call *ancestor);
+struct upcall_call *upcall_chain_parent_get(struct upcall_peer *peer, u64 id);
+
+/* reply.c */
 int upcall_call_reply(struct upcall_peer *peer, const struct upcall_command *command,
 		      u32 *needed);
 int upcall_call_refuse(struct upcall_peer *peer, u64 id, u32 err);
 
-int upcall_invoke_check(const struct upcall_invoke *args);
-int upcall_invoke(struct upcall_peer *peer, struct upcall_invoke *args,
+/* invoke.c */
+int upcall_invoke(struct upcall_peer *peer, struct upcall_submit *submit,
 		  struct upcall_invoke __user *user, u32 usize);
 int upcall_invoke_refuse(struct upcall_peer *peer, struct upcall_invoke *args,
 			 struct upcall_invoke __user *user, u32 usize, int err);

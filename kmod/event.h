@@ -5,13 +5,18 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
+struct upcall_call;
+struct upcall_callback;
+
 /**
  * struct upcall_event_node - An event that waits in a peer; part of what it is about
- * @link: In the peer's @queue (CALL) or @events (others), or in a receiver's batch.
+ * @link: In the peer's @queue (CALL), @results or @events, or in a receiver's batch.
  *	Empty otherwise. Protected by the peer's lock; in a batch the receiver's alone.
  * @type: UPCALL_EVENT_*. Constant.
  * @taken: It is in a receiver's batch. Protected by the peer's lock.
- * @cookie: The callback's, as of when the receiver took the event.
+ * @owed: Its commit ended one side of its call, whose reference the receiver is to drop as
+ *	well. The receiver's alone.
+ * @cookie: As of when the receiver took the event: the callback's; RESULT: its user_data.
  *
  * It is embedded, so no event needs memory when it happens.
  */
@@ -19,6 +24,7 @@ struct upcall_event_node {
 	struct list_head link;
 	u32 type;
 	bool taken;
+	bool owed;
 	u64 cookie;
 };
 
@@ -49,5 +55,10 @@ static inline bool upcall_event_node_drop(struct upcall_event_node *node)
 	list_del_init(&node->link);
 	return true;
 }
+
+struct upcall_call *upcall_node_call(struct upcall_event_node *node);
+struct upcall_callback *upcall_node_callback(struct upcall_event_node *node);
+u32 upcall_node_size(struct upcall_event_node *node);
+int upcall_node_copy(struct upcall_event_node *node, char __user *to);
 
 #endif /* _UPCALL_EVENT_H */

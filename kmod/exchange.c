@@ -5,13 +5,15 @@
 #include <linux/overflow.h>
 #include <linux/sched.h>
 #include <linux/uaccess.h>
+#include "async.h"
 #include "call.h"
 #include "callback.h"
 #include "exchange.h"
 #include "main.h"
 #include "peer.h"
 
-#define EXCHANGE_FLAGS	(UPCALL_EXCHANGE_NONBLOCK | UPCALL_EXCHANGE_NO_DEADLINE)
+#define EXCHANGE_FLAGS	(UPCALL_EXCHANGE_NONBLOCK | UPCALL_EXCHANGE_NO_DEADLINE | \
+			 UPCALL_EXCHANGE_WAIT_COMMAND)
 
 /* [out] members of a command, at its end. */
 #define COMMAND_OUT	offsetof(struct upcall_command, call_id)
@@ -26,7 +28,13 @@
  */
 int upcall_exchange_check(const struct upcall_exchange *args)
 {
-	if (args->flags & ~EXCHANGE_FLAGS || args->wait_call || args->reserved)
+	bool wait_command = args->flags & UPCALL_EXCHANGE_WAIT_COMMAND;
+
+	if (args->flags & ~EXCHANGE_FLAGS || args->reserved)
+		return -EINVAL;
+	if ((wait_command || args->wait_call) && !args->events_len)
+		return -EINVAL;
+	if (wait_command && args->wait_call >= args->command_count)
 		return -EINVAL;
 	if ((args->flags & UPCALL_EXCHANGE_NO_DEADLINE) && args->deadline_ns)
 		return -EINVAL;
@@ -75,9 +83,12 @@ static int command_refuse(struct upcall_peer *peer, struct upcall_command *comma
 
 static int command_cancel(struct upcall_peer *peer, struct upcall_command *command)
 {
+	int err;
+
 	if (command->flags || command->user_data || command->value || command_has_data(command))
 		return -EINVAL;
-	return upcall_invoke_cancel(peer, command->target);
+	err = upcall_async_cancel(peer, command->target);
+	return err == -ENOENT ? upcall_invoke_cancel(peer, command->target) : err;
 }
 
 static int command_release(struct upcall_peer *peer, struct upcall_command *command)
@@ -107,8 +118,37 @@ static int command_rebind(struct upcall_peer *peer, struct upcall_command *comma
 	return upcall_callback_rebind(peer, args.handle, args.flags, args.cookie, args.word);
 }
 
-static int command_run(struct upcall_peer *peer, struct upcall_command *command)
+/**
+ * struct exchange - One EXCHANGE under way
+ * @peer: The calling process's.
+ * @args: Its struct, as copied in; [out] members are set.
+ * @wait: The call that its thread waits for, or NULL.
+ */
+struct exchange {
+	struct upcall_peer *peer;
+	struct upcall_exchange *args;
+	struct upcall_call *wait;
+};
+
+/* The command number @index is the one whose call is waited for. */
+static bool exchange_waits(const struct exchange *exchange, u32 index)
 {
+	return exchange->args->flags & UPCALL_EXCHANGE_WAIT_COMMAND &&
+	       exchange->args->wait_call == index;
+}
+
+static int command_run(struct exchange *exchange, struct upcall_command *command, u32 index)
+{
+	struct upcall_peer *peer = exchange->peer;
+	bool waits = exchange_waits(exchange, index);
+
+	switch (command->type) {
+	case UPCALL_COMMAND_CALL:
+		return upcall_async_call(peer, command, waits ? &exchange->wait : NULL,
+					 exchange->args->max_calls);
+	case UPCALL_COMMAND_NOTIFY:
+		return upcall_async_notify(peer, command);
+	}
 	if (command->reply_fd_max || command_has_call_members(command))
 		return -EINVAL;
 	switch (command->type) {
@@ -128,8 +168,10 @@ static int command_run(struct upcall_peer *peer, struct upcall_command *command)
 }
 
 /* One command: read, run, and its result written; an errno only if that cannot be done. */
-static int exchange_command(struct upcall_peer *peer, void __user *user, u32 usize, u32 *failed)
+static int exchange_command(struct exchange *exchange, u32 index)
 {
+	u32 usize = exchange->args->command_size;
+	char __user *user = u64_to_user_ptr(exchange->args->commands) + index * usize;
 	struct upcall_command command;
 	int err;
 
@@ -138,27 +180,66 @@ static int exchange_command(struct upcall_peer *peer, void __user *user, u32 usi
 		return err;
 	memset((char *)&command + COMMAND_OUT, 0, COMMAND_OUT_END - COMMAND_OUT);
 	if (!err)	/* else E2BIG: a tail that this kernel does not know */
-		err = command_run(peer, &command);
+		err = command_run(exchange, &command, index);
 	if (err)
-		++*failed;
+		exchange->args->commands_failed++;
 	command.error = -err;
 	return copy_to_user(user + COMMAND_OUT, (char *)&command + COMMAND_OUT,
 			    COMMAND_OUT_END - COMMAND_OUT) ? -EFAULT : 0;
 }
 
 /* All commands, in order. Stops at one that cannot be read or whose result cannot be written. */
-static int exchange_commands(struct upcall_peer *peer, struct upcall_exchange *args)
+static int exchange_commands(struct exchange *exchange)
 {
-	char __user *user = u64_to_user_ptr(args->commands);
 	int err = 0;
 	u32 i;
 
-	for (i = 0; i < args->command_count && !err; i++) {
-		err = exchange_command(peer, user + i * args->command_size, args->command_size,
-				       &args->commands_failed);
+	for (i = 0; i < exchange->args->command_count && !err; i++) {
+		err = exchange_command(exchange, i);
 		cond_resched();
 	}
 	return err;
+}
+
+/* Which call is waited for, if any. */
+static int exchange_find_wait(struct exchange *exchange)
+{
+	const struct upcall_exchange *args = exchange->args;
+	struct upcall_call *call;
+
+	if (args->flags & UPCALL_EXCHANGE_WAIT_COMMAND) {
+		if (exchange->wait)
+			return 0;
+		return args->commands_failed ? -EAGAIN : -EINVAL;
+	}
+	if (!args->wait_call)
+		return 0;
+	call = upcall_async_wait(exchange->peer, args->wait_call, args->max_calls);
+	if (IS_ERR(call))
+		return PTR_ERR(call);
+	exchange->wait = call;
+	return 0;
+}
+
+static int exchange_run(struct exchange *exchange, struct upcall_exchange __user *user, u32 usize)
+{
+	struct upcall_exchange *args = exchange->args;
+	int err;
+
+	err = exchange_commands(exchange);
+	if (err)
+		return err;
+	if (!args->events_len)
+		return upcall_receive_write(args, user, usize);
+	err = exchange_find_wait(exchange);
+	if (!err)
+		err = upcall_receive(exchange->peer, args, exchange->wait, user, usize);
+	if (!err || err == -EFAULT)
+		return err;
+	if (!args->command_count)	/* @needed counts also in failure */
+		return err == -EMSGSIZE ? upcall_receive_write(args, user, usize) ?: err : err;
+	args->wait_error = err == -ERESTARTSYS ? EINTR : -err;
+	return upcall_receive_write(args, user, usize);
 }
 
 /**
@@ -174,18 +255,11 @@ static int exchange_commands(struct upcall_peer *peer, struct upcall_exchange *a
 int upcall_exchange(struct upcall_peer *peer, struct upcall_exchange *args,
 		    struct upcall_exchange __user *user, u32 usize)
 {
+	struct exchange exchange = { .peer = peer, .args = args };
 	int err;
 
-	err = exchange_commands(peer, args);
-	if (err)
-		return err;
-	if (!args->events_len)
-		return upcall_receive_write(args, user, usize);
-	err = upcall_receive(peer, args, user, usize);
-	if (!err || err == -EFAULT)
-		return err;
-	if (!args->command_count)	/* @needed counts also in failure */
-		return err == -EMSGSIZE ? upcall_receive_write(args, user, usize) ?: err : err;
-	args->wait_error = err == -ERESTARTSYS ? EINTR : -err;
-	return upcall_receive_write(args, user, usize);
+	err = exchange_run(&exchange, user, usize);
+	if (exchange.wait)
+		upcall_async_unwait(peer, exchange.wait);
+	return err;
 }

@@ -15,40 +15,9 @@
 #include "hook.h"
 #include "main.h"
 #include "peer.h"
-#include "registry.h"
+#include "submit.h"
 #include "timens.h"
 #include "trace.h"
-
-#define INVOKE_FLAGS	(UPCALL_INVOKE_ONEWAY | UPCALL_INVOKE_NO_DEADLINE | \
-			 UPCALL_INVOKE_SIGNATURE)
-
-/**
- * upcall_invoke_check() - Whether the members of an INVOKE make sense
- * @args: As copied in.
- *
- * Context: Any context.
- * Return: 0 or -EINVAL.
- */
-int upcall_invoke_check(const struct upcall_invoke *args)
-{
-	u32 max = READ_ONCE(upcall_max_payload), flags = args->flags;
-
-	if (flags & ~INVOKE_FLAGS)
-		return -EINVAL;
-	if ((flags & UPCALL_INVOKE_NO_DEADLINE) && args->deadline_ns)
-		return -EINVAL;
-	if (args->call_id)	/* the rest was looked at when it was a new call */
-		return flags & UPCALL_INVOKE_ONEWAY ? -EINVAL : 0;
-	if (!(flags & UPCALL_INVOKE_SIGNATURE) && args->signature)
-		return -EINVAL;
-	if (args->parent || args->fds || args->reply_fds || args->fd_count || args->reply_fd_room)
-		return -EINVAL;
-	if (args->arg_len > max)
-		return -EINVAL;
-	if (flags & UPCALL_INVOKE_ONEWAY)
-		return args->reply || args->reply_room || args->reply_max ? -EINVAL : 0;
-	return args->reply_max > max || args->reply_max < args->reply_room ? -EINVAL : 0;
-}
 
 /* Writes call_id and all that is [out] behind it, as far as the caller's struct goes. */
 static int invoke_write(const struct upcall_invoke *args, struct upcall_invoke __user *user,
@@ -61,151 +30,11 @@ static int invoke_write(const struct upcall_invoke *args, struct upcall_invoke _
 	       -EFAULT : 0;
 }
 
-static void invoke_say_death(struct upcall_invoke *args, const struct upcall_death *death)
-{
-	args->reason = death->reason;
-	args->exit_status = death->exit_status;
-	args->word = death->word;
-}
-
-/* Why a callback that was found does not live; nothing if the errno is its owner's own. */
-static void invoke_say_callback(struct upcall_invoke *args, struct upcall_callback *cb)
-{
-	struct upcall_death death = {};
-
-	spin_lock(&cb->peer->lock);
-	if (cb->state != UPCALL_CB_LIVE)
-		death = cb->death;
-	spin_unlock(&cb->peer->lock);
-	invoke_say_death(args, &death);
-}
-
-static int invoke_may(struct upcall_callback *cb, struct upcall_ident *from,
-		      struct upcall_invoke *args)
-{
-	int err;
-
-	/* A first look, for the order of errors; the one that counts is under the lock. */
-	if (READ_ONCE(cb->state) != UPCALL_CB_LIVE)
-		return -ESTALE;
-	err = upcall_callback_check(cb, from);
-	if (err)
-		return err;
-	if ((cb->flags & UPCALL_REGISTER_SIGNATURE) &&
-	    (!(args->flags & UPCALL_INVOKE_SIGNATURE) || args->signature != cb->signature))
-		return -EPROTOTYPE;
-	if (args->arg_len > cb->max_arg) {
-		args->needed = cb->max_arg;
-		return -EMSGSIZE;
-	}
-	if (!(args->flags & UPCALL_INVOKE_NO_DEADLINE) &&
-	    ktime_compare(ktime_get(), upcall_time_read(args->deadline_ns)) >= 0)
-		return -ETIMEDOUT;
-	return 0;
-}
-
-/*
- * From here on the end of this peer reaches the call. A reply that might have to be
- * kept needs an id now, while it can still be refused.
- */
-static int invoke_link(struct upcall_peer *peer, struct upcall_call *call, bool with_id)
-{
-	int err = 0;
-
-	idr_preload(GFP_KERNEL);
-	spin_lock(&peer->lock);
-	if (peer->dead)
-		err = -ESHUTDOWN;
-	else if (with_id)
-		err = upcall_ids_add_locked(&peer->outgoing_ids, call, &call->caller_id);
-	if (!err) {
-		refcount_inc(&call->refs);
-		list_add_tail(&call->out_link, &peer->outgoing);
-		peer->noutgoing++;
-		call->waited = true;
-	}
-	spin_unlock(&peer->lock);
-	idr_preload_end();
-	return err;
-}
-
-static void invoke_unlink(struct upcall_peer *peer, struct upcall_call *call)
-{
-	bool linked;
-
-	spin_lock(&peer->lock);
-	linked = !list_empty(&call->out_link);
-	if (linked) {
-		list_del_init(&call->out_link);
-		peer->noutgoing--;
-		upcall_ids_remove_locked(&peer->outgoing_ids, call->caller_id);
-	}
-	spin_unlock(&peer->lock);
-	if (linked)
-		upcall_call_put(call);
-}
-
 static void invoke_unwait(struct upcall_peer *peer, struct upcall_call *call)
 {
 	spin_lock(&peer->lock);
-	call->waited = false;
+	WRITE_ONCE(call->waited, false);
 	spin_unlock(&peer->lock);
-}
-
-/* A new call, queued; linked to its peer unless it is a notification. */
-static struct upcall_call *invoke_submit(struct upcall_peer *peer, struct upcall_callback *cb,
-					 struct upcall_ident *from, struct upcall_invoke *args)
-{
-	bool oneway = args->flags & UPCALL_INVOKE_ONEWAY;
-	struct upcall_call *call;
-	int err;
-
-	err = invoke_may(cb, from, args);
-	if (err)
-		return ERR_PTR(err);
-	call = upcall_call_new(peer, cb, from, args);
-	if (IS_ERR(call))
-		return call;
-	UPCALL_HOOK(made);
-	if (!oneway)
-		err = invoke_link(peer, call, args->reply_max > args->reply_room);
-	if (err)
-		goto out_put;
-	UPCALL_HOOK(linked);
-	err = upcall_call_submit(call);
-	if (err)
-		goto out_unlink;
-	UPCALL_HOOK(queued);
-	args->seq = call->seq;
-	return call;
-
-out_unlink:
-	if (!oneway)
-		invoke_unlink(peer, call);
-out_put:
-	upcall_call_put(call);
-	return ERR_PTR(err);
-}
-
-static struct upcall_call *invoke_new(struct upcall_peer *peer, struct upcall_invoke *args)
-{
-	struct upcall_callback *cb = upcall_registry_get(args->target);
-	struct upcall_death death;
-	struct upcall_ident *from;
-	struct upcall_call *call;
-
-	if (IS_ERR(cb)) {
-		if (!upcall_registry_grave(args->target, &death))
-			invoke_say_death(args, &death);
-		return ERR_CAST(cb);
-	}
-	from = upcall_peer_ident(peer);
-	call = from ? invoke_submit(peer, cb, from, args) : ERR_PTR(-ENOMEM);
-	if (call == ERR_PTR(-ESTALE))
-		invoke_say_callback(args, cb);
-	upcall_ident_put(from);
-	upcall_callback_put(cb);
-	return call;
 }
 
 /**
@@ -237,12 +66,12 @@ static struct upcall_call *invoke_resume(struct upcall_peer *peer, u64 id)
 
 	spin_lock(&peer->lock);
 	call = upcall_ids_find_locked(&peer->outgoing_ids, id);
-	if (!call || call->caller_id != id) {
+	if (!call || call->caller_id != id || call->caller) {
 		call = ERR_PTR(-ENOENT);
 	} else if (call->waited) {
 		call = ERR_PTR(-EBUSY);
 	} else {
-		call->waited = true;
+		WRITE_ONCE(call->waited, true);
 		refcount_inc(&call->refs);
 	}
 	spin_unlock(&peer->lock);
@@ -301,23 +130,6 @@ static int invoke_detach(struct upcall_peer *peer, struct upcall_call *call,
 	return err;
 }
 
-static void invoke_say_answer(struct upcall_invoke *args, struct upcall_call *call)
-{
-	const struct upcall_answer *answer = &call->answer;
-
-	args->call_id = 0;
-	args->seq = call->seq;
-	args->stage = answer->stage;
-	args->status = answer->status;
-	args->total_ns = ktime_to_ns(ktime_sub(answer->when, call->queued_at));
-	if (call->taken_at) {
-		args->queued_ns = ktime_to_ns(ktime_sub(call->taken_at, call->queued_at));
-		args->run_ns = args->total_ns - args->queued_ns;
-	}
-	if (answer->err == -ESTALE || answer->err == -EOWNERDEAD)
-		invoke_say_callback(args, call->cb);
-}
-
 /*
  * The caller gets its answer. Ends its interest in the call, unless the reply is kept for
  * it: it fits what the caller accepts, but not the room it has now.
@@ -329,7 +141,7 @@ static int invoke_collect(struct upcall_peer *peer, struct upcall_call *call,
 	int err = call->answer.err;
 	bool kept = false;
 
-	invoke_say_answer(args, call);
+	upcall_submit_say_answer(args, call);
 	if (!err && reply->len > args->reply_room) {
 		kept = true;
 		err = -EMSGSIZE;
@@ -346,7 +158,7 @@ static int invoke_collect(struct upcall_peer *peer, struct upcall_call *call,
 	if (kept)
 		invoke_unwait(peer, call);
 	else
-		invoke_unlink(peer, call);
+		upcall_submit_unlink(peer, call);
 	return err;
 }
 
@@ -375,20 +187,21 @@ static int invoke_wait(struct upcall_peer *peer, struct upcall_call *call,
 /**
  * upcall_invoke() - INVOKE: a call and its answer, or a notification
  * @peer: The caller's.
- * @args: Checked by upcall_invoke_check(). All [out] members are zero but call_id.
+ * @submit: Checked by upcall_submit_check(). All [out] members are zero but call_id.
  * @user: Where they are written to, also with an error.
  * @usize: How many bytes the caller has there.
  *
  * Context: Process context, sleeps.
  * Return: 0, or an error of INVOKE.
  */
-int upcall_invoke(struct upcall_peer *peer, struct upcall_invoke *args,
+int upcall_invoke(struct upcall_peer *peer, struct upcall_submit *submit,
 		  struct upcall_invoke __user *user, u32 usize)
 {
+	struct upcall_invoke *args = &submit->args;
 	struct upcall_call *call;
 	int err;
 
-	call = args->call_id ? invoke_resume(peer, args->call_id) : invoke_new(peer, args);
+	call = args->call_id ? invoke_resume(peer, args->call_id) : upcall_submit(peer, submit);
 	if (IS_ERR(call)) {
 		err = PTR_ERR(call);
 		return upcall_invoke_refuse(peer, args, user, usize, err);
@@ -404,7 +217,7 @@ int upcall_invoke(struct upcall_peer *peer, struct upcall_invoke *args,
 }
 
 /**
- * upcall_invoke_cancel() - CANCEL: end a call that nobody waits for
+ * upcall_invoke_cancel() - CANCEL: end an INVOKE that nobody waits for
  * @peer: The caller's.
  * @id: As given by a process.
  *
@@ -418,7 +231,7 @@ int upcall_invoke_cancel(struct upcall_peer *peer, u64 id)
 	if (IS_ERR(call))
 		return PTR_ERR(call);
 	upcall_call_abandon(call, -ECANCELED);
-	invoke_unlink(peer, call);
+	upcall_submit_unlink(peer, call);
 	upcall_call_put(call);
 	return 0;
 }

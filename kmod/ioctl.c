@@ -14,6 +14,7 @@
 #include "limits.h"
 #include "main.h"
 #include "peer.h"
+#include "submit.h"
 #include "trace.h"
 
 /* What a version 1 struct of each kind measures; never changes. */
@@ -40,7 +41,9 @@ static_assert(sizeof(struct upcall_adopt) == 8);
 static_assert(sizeof(struct upcall_config) == 24);
 
 /* What INFO announces; each bit is worked for by the tests of that feature. */
-#define FEATURES	(UPCALL_FEATURE_SYNC | UPCALL_FEATURE_ONEWAY | UPCALL_FEATURE_CANCEL)
+#define FEATURES	(UPCALL_FEATURE_SYNC | UPCALL_FEATURE_ONEWAY | UPCALL_FEATURE_CANCEL | \
+			 UPCALL_FEATURE_ASYNC | UPCALL_FEATURE_NOTIFY | UPCALL_FEATURE_AUTOEND | \
+			 UPCALL_FEATURE_SERIAL | UPCALL_FEATURE_NESTED)
 
 /* Copies a struct in whose size stands in front: *@usize is as the caller compiled it. */
 static int args_read(void *args, size_t ksize, const void __user *user, u32 *usize)
@@ -82,12 +85,13 @@ static long ioctl_info(struct upcall_peer *peer, void __user *user)
 	args.max_commands = UPCALL_MAX_COMMANDS;
 	args.max_queued_bytes_user = READ_ONCE(upcall_max_bytes_user);
 	args.max_fds = 0;
-	args.max_nesting = 0;
+	args.max_nesting = UPCALL_MAX_NESTING;
 	return args_write(user, usize, &args, sizeof(args));
 }
 
 /* What this version builds: the others are EINVAL until they are in INFO's features. */
-#define REGISTER_FLAGS	UPCALL_REGISTER_SIGNATURE
+#define REGISTER_FLAGS	(UPCALL_REGISTER_SIGNATURE | UPCALL_REGISTER_AUTOEND | \
+			 UPCALL_REGISTER_SERIAL)
 #define REBIND_FLAGS	UPCALL_REBIND_WORD
 #define RELEASE_FLAGS	(UPCALL_RELEASE_ABORT | UPCALL_RELEASE_WORD)
 
@@ -115,6 +119,8 @@ static int register_check(const struct upcall_register *args)
 	if (args->flags & ~REGISTER_FLAGS || args->access > UPCALL_ACCESS_ANYONE)
 		return -EINVAL;
 	if (args->signature && !(args->flags & UPCALL_REGISTER_SIGNATURE))
+		return -EINVAL;
+	if (args->flags & UPCALL_REGISTER_AUTOEND && args->flags & UPCALL_REGISTER_SERIAL)
 		return -EINVAL;
 	if (!access_id_is_valid(args))
 		return -EINVAL;
@@ -246,21 +252,22 @@ static long ioctl_list(struct upcall_peer *peer, void __user *user)
 static long ioctl_invoke(struct upcall_peer *peer, void __user *user)
 {
 	size_t out = offsetof(struct upcall_invoke, stage);
-	struct upcall_invoke args;
+	struct upcall_submit submit = {};
+	struct upcall_invoke *args = &submit.args;
 	u32 usize;
 	int err;
 
-	err = args_read(&args, sizeof(args), user, &usize);
+	err = args_read(args, sizeof(*args), user, &usize);
 	if (err)
 		return err;
-	err = upcall_invoke_check(&args);
+	err = upcall_submit_check(args);
 	if (!err)
 		err = upcall_peer_bind(peer);
 	if (err == -ERESTARTNOINTR)
 		return err;	/* nothing has happened */
-	memset((char *)&args + out, 0, sizeof(args) - out);
-	return err ? upcall_invoke_refuse(peer, &args, user, usize, err)
-		   : upcall_invoke(peer, &args, user, usize);
+	memset((char *)args + out, 0, sizeof(*args) - out);
+	return err ? upcall_invoke_refuse(peer, args, user, usize, err)
+		   : upcall_invoke(peer, &submit, user, usize);
 }
 
 static long ioctl_exchange(struct upcall_peer *peer, void __user *user)
@@ -297,6 +304,23 @@ static long ioctl_shutdown(struct upcall_peer *peer, void __user *user)
 	return err ?: upcall_peer_shutdown(peer, args.flags, args.word);
 }
 
+static long ioctl_config(struct upcall_peer *peer, void __user *user)
+{
+	struct upcall_config args;
+	u32 usize;
+	int err;
+
+	err = args_read(&args, sizeof(args), user, &usize);
+	if (err)
+		return err;
+	if (args.flags & ~UPCALL_CONFIG_ONE_THREAD || args.orphan_ns || args.events)
+		return -EINVAL;
+	err = upcall_peer_bind(peer);
+	if (!err)
+		upcall_peer_config(peer, args.flags);
+	return err;
+}
+
 /**
  * upcall_ioctl() - ioctl(2) on a peer, of 64- and 32-bit processes alike
  * @file: Its file.
@@ -330,6 +354,8 @@ long upcall_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ioctl_exchange(peer, user);
 	case UPCALL_IOC_SHUTDOWN:
 		return ioctl_shutdown(peer, user);
+	case UPCALL_IOC_CONFIG:
+		return ioctl_config(peer, user);
 	default:
 		return -ENOTTY;
 	}

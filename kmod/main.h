@@ -31,6 +31,11 @@
  * cannot be withdrawn any more. The caller's side is one bit, @answered, and what
  * was answered.
  *
+ * An INVOKE waits for its answer; an asynchronous call is told it by a RESULT event, whose way
+ * is in async.c. Calls that were made while another one ran may name it as their parent: see
+ * chain.c. Of a SERIAL callback one call at a time is among what its owner can take, or
+ * runs; the others are QUEUED with their callback only.
+ *
  * A callback, enum upcall_cb_state:
  *
  *	LIVE --retire--> CLOSING --last owner's end--> RELEASED --read--> GONE
@@ -48,27 +53,34 @@
  *	peers_lock		the idr of all peers, for LIST
  *	accounts_lock		the table of users; also inside peer->lock
  *
+ * wait queues are woken with no more than one peer->lock held, by the peer of the other side
+ * too: they are leaves.
+ *
  * A call stands between two peers. All of its state, and the lists of its
  * callback, are under the lock of the *owner's* peer; what the caller's peer
- * knows of it (@out_link, @caller_id, @waited) is under the lock of the *caller's* peer. A
- * peer may call itself: then they are one lock, and are still not taken twice.
- * So: change state, take a reference, drop the lock, then take the other one.
+ * knows of it (@out_link, @caller_id, @waited, its RESULT) is under the lock of the *caller's*
+ * peer. A peer may call itself: then they are one lock, and are still not taken twice.
+ * So: change state, take a reference, drop the lock, then take the other one. A RESULT goes from
+ * one side to the other by a lockless list.
  *
  * No lock is held across an allocation that sleeps or a copy from or to user memory.
- * All are spinlocks, taken in process context only.
+ * All are spinlocks, taken in process context only; the timer of deadlines takes none.
  */
 
 /**
  * DOC: Lifetimes
  *
- * peer		references: its open file, each of its callbacks, a queued death work.
+ * peer		references: its open file, each of its callbacks, each asynchronous call that
+ *		it made, a queued death work. Its timer and the timer's work are stopped by
+ *		its end, which every open file comes to.
  *		Freed after a grace period: LIST finds peers under RCU.
  * callback	references: the registry from REGISTER until GONE, each of its calls,
  *		each lookup, a receiver that copies RELEASED. Freed after a grace period:
  *		lookups are lockless, and take a reference unless it is zero.
  * call		references: the owner's side from QUEUED to ENDED, the caller's @outgoing,
- *		the thread that waits, a CANCEL event, a receiver that is copying it.
- *		Freed at once: nothing finds a call without a lock.
+ *		the thread that waits, a CANCEL event, a RESULT, a receiver that is copying it.
+ *		Freed at once: nothing finds a call without a lock. Its memory stays for calls
+ *		that are nested in it (@links), and can be seen through them only.
  * ident	who a process was at one moment; immutable; references by count.
  * account	what a uid has charged; as long as anything is charged to it or an
  *		ident names it.

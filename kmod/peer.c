@@ -3,12 +3,14 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
+#include "async.h"
 #include "call.h"
 #include "callback.h"
 #include "hook.h"
 #include "main.h"
 #include "peer.h"
 #include "quota.h"
+#include "submit.h"
 
 /* All bound peers by number, for LIST. Lookups go by RCU. */
 static DEFINE_SPINLOCK(peers_lock);
@@ -23,12 +25,6 @@ static void peer_death_work(struct work_struct *work)
 	UPCALL_HOOK(dying);
 	upcall_peer_kill(peer, &death);
 	upcall_peer_put(peer);
-}
-
-static void ids_init(struct upcall_ids_table *table)
-{
-	idr_init(&table->idr);
-	table->seq = 0;
 }
 
 /**
@@ -48,10 +44,12 @@ struct upcall_peer *upcall_peer_new(void)
 	INIT_WORK(&peer->death_work, peer_death_work);
 	INIT_LIST_HEAD(&peer->callbacks);
 	INIT_LIST_HEAD(&peer->queue);
+	INIT_LIST_HEAD(&peer->nested);
 	INIT_LIST_HEAD(&peer->events);
 	INIT_LIST_HEAD(&peer->outgoing);
-	ids_init(&peer->incoming);
-	ids_init(&peer->outgoing_ids);
+	upcall_ids_init(&peer->incoming);
+	upcall_ids_init(&peer->outgoing_ids);
+	upcall_async_init(peer);
 	init_waitqueue_head(&peer->recv_wait);
 	init_waitqueue_head(&peer->event_wait);
 	init_waitqueue_head(&peer->poll_wait);
@@ -103,8 +101,8 @@ void upcall_peer_put(struct upcall_peer *peer)
 	}
 	upcall_owner_unbind(peer);
 	upcall_ident_put(peer->ident);
-	idr_destroy(&peer->incoming.idr);
-	idr_destroy(&peer->outgoing_ids.idr);
+	upcall_ids_exit(&peer->incoming);
+	upcall_ids_exit(&peer->outgoing_ids);
 	kfree_rcu(peer, rcu);
 }
 
@@ -213,6 +211,21 @@ struct upcall_peer *upcall_peer_next(int *id)
 }
 
 /**
+ * upcall_peer_wake() - An event is there: wake who can receive it
+ * @peer: Whose.
+ * @event: UPCALL_EVENT_*.
+ *
+ * Context: Any context but hard interrupts; whoever is woken sees what was there before.
+ */
+void upcall_peer_wake(struct upcall_peer *peer, u32 event)
+{
+	if (event != UPCALL_EVENT_CALL)
+		wake_up_interruptible(&peer->event_wait);
+	wake_up_interruptible(&peer->recv_wait);
+	wake_up_interruptible_poll(&peer->poll_wait, EPOLLIN | EPOLLRDNORM);
+}
+
+/**
  * upcall_peer_wake_locked() - An event was queued: wake who can receive it
  * @peer: Whose.
  * @event: UPCALL_EVENT_*.
@@ -222,10 +235,7 @@ struct upcall_peer *upcall_peer_next(int *id)
 void upcall_peer_wake_locked(struct upcall_peer *peer, u32 event)
 {
 	lockdep_assert_held(&peer->lock);
-	if (event != UPCALL_EVENT_CALL)
-		wake_up_interruptible(&peer->event_wait);
-	wake_up_interruptible(&peer->recv_wait);
-	wake_up_interruptible_poll(&peer->poll_wait, EPOLLIN | EPOLLRDNORM);
+	upcall_peer_wake(peer, event);
 }
 
 /* Takes the next callback; it may be on its way to GONE by another thread as well. */
@@ -248,11 +258,8 @@ static struct upcall_call *peer_take_outgoing(struct upcall_peer *peer)
 
 	spin_lock(&peer->lock);
 	call = list_first_entry_or_null(&peer->outgoing, struct upcall_call, out_link);
-	if (call) {
-		list_del_init(&call->out_link);
-		peer->noutgoing--;
-		upcall_ids_remove_locked(&peer->outgoing_ids, call->caller_id);
-	}
+	if (call)
+		upcall_submit_unlink_locked(peer, call);
 	spin_unlock(&peer->lock);
 	return call;
 }
@@ -290,11 +297,26 @@ void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death
 		upcall_call_put(call);
 		cond_resched();
 	}
+	upcall_async_stop(peer);
 	while ((cb = peer_first_callback(peer))) {
 		upcall_callback_retire(cb, UPCALL_RETIRE_DEATH, death);
 		upcall_callback_put(cb);
 		cond_resched();
 	}
+}
+
+/**
+ * upcall_peer_config() - CONFIG
+ * @peer: Bound to the calling process.
+ * @flags: UPCALL_CONFIG_*, all that it is to have.
+ *
+ * Context: Process context.
+ */
+void upcall_peer_config(struct upcall_peer *peer, u32 flags)
+{
+	spin_lock(&peer->lock);
+	peer->one_thread = flags & UPCALL_CONFIG_ONE_THREAD;
+	spin_unlock(&peer->lock);
 }
 
 /**
@@ -335,7 +357,10 @@ __poll_t upcall_peer_poll(struct upcall_peer *peer, struct file *file, poll_tabl
 	poll_wait(file, &peer->poll_wait, wait);
 	spin_lock(&peer->lock);
 	mask = peer->dead ? EPOLLHUP : EPOLLOUT | EPOLLWRNORM;
-	if (!list_empty(&peer->queue) || !list_empty(&peer->events))
+	if (!peer->dead)
+		upcall_async_land_locked(peer);
+	if (!list_empty(&peer->queue) || !list_empty(&peer->events) ||
+	    !list_empty(&peer->results))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	spin_unlock(&peer->lock);
 	return mask;
@@ -369,50 +394,4 @@ void upcall_peer_show(struct upcall_peer *peer, struct seq_file *m)
 	seq_printf(m, "upcall-running:\t%u\n", running);
 	seq_printf(m, "upcall-waiting:\t%u\n", waiting);
 	seq_printf(m, "upcall-receivers:\t%u\n", receivers);
-}
-
-/**
- * upcall_ids_add_locked() - Give a call an id
- * @table: Of a peer whose lock is held.
- * @call: Not in it yet.
- * @id: Set: never 0, and not that of another call in the table.
- *
- * Context: Under the peer's lock, between idr_preload() and idr_preload_end().
- * Return: 0 or -ENOMEM.
- */
-int upcall_ids_add_locked(struct upcall_ids_table *table, struct upcall_call *call, u64 *id)
-{
-	int slot = idr_alloc(&table->idr, call, 1, 0, GFP_NOWAIT | __GFP_ACCOUNT);
-
-	if (slot < 0)
-		return -ENOMEM;
-	table->seq = UPCALL_HOOK_SEQUENCE(table->seq + 1);
-	*id = (u64)table->seq << 32 | slot;
-	return 0;
-}
-
-/**
- * upcall_ids_remove_locked() - Take an id back
- * @table: Of a peer whose lock is held.
- * @id: As given, or 0: none was.
- *
- * Context: Under the peer's lock.
- */
-void upcall_ids_remove_locked(struct upcall_ids_table *table, u64 id)
-{
-	if (id)
-		idr_remove(&table->idr, (u32)id);
-}
-
-/**
- * upcall_ids_find_locked() - The call in an id's table slot
- * @table: Of a peer whose lock is held.
- * @id: As given by a process; any value is safe.
- *
- * Context: Under the peer's lock.
- * Return: A call whose own id is to be compared, or NULL.
- */
-struct upcall_call *upcall_ids_find_locked(struct upcall_ids_table *table, u64 id)
-{
-	return (u32)id <= INT_MAX ? idr_find(&table->idr, (u32)id) : NULL;
 }

@@ -2,30 +2,23 @@
 #ifndef _UPCALL_PEER_H
 #define _UPCALL_PEER_H
 
-#include <linux/idr.h>
+#include <linux/hrtimer.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/poll.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
 #include <linux/seq_file.h>
 #include <linux/spinlock.h>
+#include <linux/timerqueue.h>
 #include <linux/types.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/upcall.h>
+#include "ids.h"
 #include "owner.h"
 
 struct upcall_call;
-
-/**
- * struct upcall_ids_table - Calls of one peer by id: table slot and sequence
- * @idr: Slot -> call.
- * @seq: Of the newest id, so that a slot that is used again makes another one.
- */
-struct upcall_ids_table {
-	struct idr idr;
-	u32 seq;
-};
 
 /**
  * struct upcall_peer - One open file of /dev/upcall
@@ -37,10 +30,13 @@ struct upcall_ids_table {
  * @death_work: Ends the peer when its address space has gone; holds a reference.
  * @ident: The process at the last verb that needed it. Protected by @lock; referenced.
  * @dead: It has ended. Set once, under @lock; lockless readers only spare themselves work.
+ * @one_thread: It declared UPCALL_CONFIG_ONE_THREAD. Protected by @lock.
  * @callbacks: struct upcall_callback, all that are not GONE. Protected by @lock, as all below.
  * @ncallbacks: How many.
  * @queue: Of QUEUED calls, in the order in which they are to be taken.
- * @events: Other events that wait.
+ * @nested: Of QUEUED calls, and of those whose CANCEL waits, the ones that lead back to
+ *	calls of this peer.
+ * @events: CANCEL and RELEASED events that wait.
  * @incoming: QUEUED to DELIVERED calls by the owner's id.
  * @nqueued: QUEUED and TAKEN calls.
  * @nrunning: DELIVERED calls.
@@ -48,6 +44,12 @@ struct upcall_ids_table {
  * @outgoing: Calls made by this peer whose answer has not been collected.
  * @outgoing_ids: Those of them that have a caller's id.
  * @noutgoing: How many are in @outgoing.
+ * @nresults: How many of them are asynchronous.
+ * @answers: Asynchronous calls that were answered. Lockless.
+ * @results: RESULT events that wait.
+ * @deadlines: Of asynchronous calls.
+ * @deadline_timer: For the earliest of them.
+ * @deadline_work: Gives up the calls that are due.
  * @recv_wait: Where receivers sleep that take calls: woken one at a time.
  * @event_wait: Where those sleep that take other events only.
  * @poll_wait: poll(2) and epoll: lives as long as the file, as @refs counts it.
@@ -62,10 +64,12 @@ struct upcall_peer {
 	struct work_struct death_work;
 	struct upcall_ident *ident;
 	bool dead;
+	bool one_thread;
 
 	struct list_head callbacks;
 	u32 ncallbacks;
 	struct list_head queue;
+	struct list_head nested;
 	struct list_head events;
 	struct upcall_ids_table incoming;
 	u32 nqueued;
@@ -75,6 +79,12 @@ struct upcall_peer {
 	struct list_head outgoing;
 	struct upcall_ids_table outgoing_ids;
 	u32 noutgoing;
+	u32 nresults;
+	struct llist_head answers;
+	struct list_head results;
+	struct timerqueue_head deadlines;
+	struct hrtimer deadline_timer;
+	struct work_struct deadline_work;
 
 	wait_queue_head_t recv_wait;
 	wait_queue_head_t event_wait;
@@ -88,16 +98,14 @@ struct upcall_peer *upcall_peer_ref(struct upcall_peer *peer);
 void upcall_peer_put(struct upcall_peer *peer);
 int upcall_peer_bind(struct upcall_peer *peer);
 void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death);
+void upcall_peer_config(struct upcall_peer *peer, u32 flags);
 int upcall_peer_shutdown(struct upcall_peer *peer, u32 flags, u64 word);
 struct upcall_ident *upcall_peer_ident(struct upcall_peer *peer);
 struct upcall_peer *upcall_peer_next(int *id);
+void upcall_peer_wake(struct upcall_peer *peer, u32 event);
 void upcall_peer_wake_locked(struct upcall_peer *peer, u32 event);
 __poll_t upcall_peer_poll(struct upcall_peer *peer, struct file *file, poll_table *wait);
 void upcall_peer_show(struct upcall_peer *peer, struct seq_file *m);
-
-int upcall_ids_add_locked(struct upcall_ids_table *table, struct upcall_call *call, u64 *id);
-void upcall_ids_remove_locked(struct upcall_ids_table *table, u64 id);
-struct upcall_call *upcall_ids_find_locked(struct upcall_ids_table *table, u64 id);
 
 int upcall_list_check(const struct upcall_list *args);
 int upcall_list(struct upcall_list *args);

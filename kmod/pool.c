@@ -136,6 +136,35 @@ struct upcall_share *upcall_pool_take(struct upcall_pool *pool, struct upcall_ac
 }
 
 /**
+ * upcall_pool_swap() - Give a place in the queue to another call of the same account
+ * @pool: Of that queue.
+ * @share: Which has the place.
+ * @old: Bytes of the argument that goes.
+ * @new: Bytes of the one that comes.
+ *
+ * Context: Under the lock of the queue.
+ * Return: 0, or -EAGAIN: @new is larger, and there is no room for that; nothing has changed.
+ */
+int upcall_pool_swap(struct upcall_pool *pool, struct upcall_share *share, u32 old, u32 new)
+{
+	struct upcall_share *at;
+
+	if (new > old) {
+		if (new - old > pool->max_bytes - pool->bytes)
+			return -EAGAIN;
+		for (at = share; at; at = at->parent) {
+			if (at->bytes >= upcall_half_of_left(pool->max_bytes, pool->bytes,
+							     at->bytes))
+				return -EAGAIN;
+		}
+	}
+	for (at = share; at; at = at->parent)
+		at->bytes = at->bytes - old + new;
+	pool->bytes = pool->bytes - old + new;
+	return 0;
+}
+
+/**
  * upcall_pool_drop() - Give the room of one call back
  * @pool: Of the queue.
  * @share: As upcall_pool_take() returned it.

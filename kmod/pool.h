@@ -50,6 +50,7 @@ struct upcall_pool {
 
 struct upcall_share *upcall_pool_take(struct upcall_pool *pool, struct upcall_account *account,
 				      u32 bytes);
+int upcall_pool_swap(struct upcall_pool *pool, struct upcall_share *share, u32 old, u32 new);
 void upcall_pool_drop(struct upcall_pool *pool, struct upcall_share *share, u32 bytes);
 void upcall_pool_exit(struct upcall_pool *pool);
 

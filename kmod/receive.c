@@ -4,7 +4,9 @@
 #include <linux/hrtimer.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
+#include "async.h"
 #include "batch.h"
+#include "call.h"
 #include "exchange.h"
 #include "hook.h"
 #include "main.h"
@@ -34,7 +36,7 @@ int upcall_receive_write(const struct upcall_exchange *args, struct upcall_excha
 /* Wakes others for what is still there. */
 static void receive_pass_on_locked(struct upcall_peer *peer)
 {
-	if (!list_empty(&peer->events))
+	if (!list_empty(&peer->events) || !list_empty(&peer->results))
 		upcall_peer_wake_locked(peer, UPCALL_EVENT_RELEASED);
 	else if (!list_empty(&peer->queue))
 		upcall_peer_wake_locked(peer, UPCALL_EVENT_CALL);
@@ -64,35 +66,68 @@ static int receive_try(struct upcall_peer *peer, struct upcall_exchange *args,
 	return batch->swamped ? -EDQUOT : 0;
 }
 
-/* Whether it is worth trying again; a receiver of max_calls 0 does not wait for calls. */
-static bool receive_ready(struct upcall_peer *peer, const struct upcall_exchange *args)
+/* A receiver of max_calls 0 does not wait for calls. */
+static bool receive_ready_locked(struct upcall_peer *peer, const struct upcall_exchange *args,
+				 const struct upcall_call *wait)
+{
+	if (peer->dead)
+		return true;
+	if (wait)
+		return upcall_batch_chain_ready_locked(peer, wait, args->max_calls);
+	upcall_async_land_locked(peer);
+	return !list_empty(&peer->events) || !list_empty(&peer->results) ||
+	       (args->max_calls && !list_empty(&peer->queue));
+}
+
+/* Whether it is worth trying again. */
+static bool receive_ready(struct upcall_peer *peer, const struct upcall_exchange *args,
+			  const struct upcall_call *wait)
 {
 	bool ready;
 
 	spin_lock(&peer->lock);
-	ready = peer->dead || !list_empty(&peer->events) ||
-		(args->max_calls && !list_empty(&peer->queue));
+	ready = receive_ready_locked(peer, args, wait);
 	spin_unlock(&peer->lock);
 	return ready;
 }
 
+/* As prepare_to_wait_exclusive(), but woken first: who has just run has a warm cache. */
+static void receive_prepare(wait_queue_head_t *queue, struct wait_queue_entry *entry)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&queue->lock, flags);
+	if (list_empty(&entry->entry))
+		__add_wait_queue_exclusive(queue, entry);
+	set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+	spin_unlock_irqrestore(&queue->lock, flags);
+}
+
+static int receive_schedule(ktime_t *deadline)
+{
+	if (signal_pending(current))
+		return -ERESTARTSYS;
+	return schedule_hrtimeout_range(deadline, current->timer_slack_ns, HRTIMER_MODE_ABS) ?
+	       0 : -ETIMEDOUT;
+}
+
 /* Sleeps until there may be something. 0, -ETIMEDOUT or -ERESTARTSYS. */
 static int receive_sleep(struct upcall_peer *peer, const struct upcall_exchange *args,
-			 ktime_t *deadline)
+			 struct upcall_call *wait, ktime_t *deadline)
 {
 	wait_queue_head_t *queue = args->max_calls ? &peer->recv_wait : &peer->event_wait;
-	DEFINE_WAIT(wait);
+	DEFINE_WAIT(entry);
 	int err = 0;
 
-	prepare_to_wait_exclusive(queue, &wait, TASK_INTERRUPTIBLE | TASK_FREEZABLE);
-	if (!receive_ready(peer, args)) {
-		if (signal_pending(current))
-			err = -ERESTARTSYS;
-		else if (!schedule_hrtimeout_range(deadline, current->timer_slack_ns,
-						   HRTIMER_MODE_ABS))
-			err = -ETIMEDOUT;
+	if (wait) {
+		queue = &wait->wait;
+		prepare_to_wait(queue, &entry, TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+	} else {
+		receive_prepare(queue, &entry);
 	}
-	finish_wait(queue, &wait);
+	if (!receive_ready(peer, args, wait))
+		err = receive_schedule(deadline);
+	finish_wait(queue, &entry);
 	return err;
 }
 
@@ -126,7 +161,7 @@ static int receive_wait(struct upcall_peer *peer, struct upcall_exchange *args,
 		ret = receive_try(peer, args, batch);
 		if (ret || err)
 			break;
-		err = receive_sleep(peer, args, until);
+		err = receive_sleep(peer, args, batch->wait, until);
 	}
 	receive_count(peer, -1);
 	if (ret)
@@ -148,6 +183,7 @@ static void receive_killed(struct upcall_peer *peer)
  * upcall_receive() - Events out
  * @peer: The calling process's.
  * @args: As of upcall_exchange(); @events_len is not 0.
+ * @wait: The call that the thread waits for, from upcall_async_wait(); or NULL.
  * @user: Where [out] members are written once there are events.
  * @usize: How many bytes the caller has there.
  *
@@ -156,9 +192,9 @@ static void receive_killed(struct upcall_peer *peer)
  *	-ERESTARTSYS, -EMSGSIZE, -ESHUTDOWN, -EFAULT.
  */
 int upcall_receive(struct upcall_peer *peer, struct upcall_exchange *args,
-		   struct upcall_exchange __user *user, u32 usize)
+		   struct upcall_call *wait, struct upcall_exchange __user *user, u32 usize)
 {
-	struct upcall_batch batch = { .events = LIST_HEAD_INIT(batch.events) };
+	struct upcall_batch batch = { .wait = wait, .events = LIST_HEAD_INIT(batch.events) };
 	int err;
 
 	err = receive_wait(peer, args, &batch);

@@ -96,30 +96,29 @@ TEST_F(pair, info_flags_and_reserved_members_are_einval)
 
 TEST_F(pair, features_are_those_that_this_version_builds)
 {
-	EXPECT_EQ(UPCALL_FEATURE_SYNC | UPCALL_FEATURE_ONEWAY | UPCALL_FEATURE_CANCEL,
+	EXPECT_EQ(UPCALL_FEATURE_SYNC | UPCALL_FEATURE_ONEWAY | UPCALL_FEATURE_CANCEL |
+		  UPCALL_FEATURE_ASYNC | UPCALL_FEATURE_NOTIFY | UPCALL_FEATURE_AUTOEND |
+		  UPCALL_FEATURE_SERIAL | UPCALL_FEATURE_NESTED,
 		  features(self->caller));
 }
 
-TEST_F(pair, limits_of_what_is_not_built_are_zero)
+TEST_F(pair, limits_of_what_is_not_built_are_zero_and_others_not)
 {
 	struct upcall_info args;
 
 	ASSERT_EQ(0, info(self->caller, &args));
 	if (!(args.features & UPCALL_FEATURE_FDS))
 		EXPECT_EQ(0, args.max_fds);
-	if (!(args.features & UPCALL_FEATURE_NESTED))
-		EXPECT_EQ(0, args.max_nesting);
+	EXPECT_EQ(UPCALL_MAX_NESTING, args.max_nesting);
 }
 
 TEST_F(pair, unbuilt_verbs_are_enotty_and_their_features_absent)
 {
 	struct upcall_export export = { .size = sizeof(export), .handle = self->handle };
-	struct upcall_config config = { .size = sizeof(config) };
 	struct upcall_adopt adopt = { .size = sizeof(adopt) };
 
 	EXPECT_EQ(-ENOTTY, verb(self->owner, UPCALL_IOC_EXPORT, &export));
 	EXPECT_EQ(-ENOTTY, verb(self->owner, UPCALL_IOC_ADOPT, &adopt));
-	EXPECT_EQ(-ENOTTY, verb(self->owner, UPCALL_IOC_CONFIG, &config));
 	EXPECT_EQ(0, features(self->owner) & (UPCALL_FEATURE_STUB | UPCALL_FEATURE_ADOPT));
 }
 
@@ -135,10 +134,10 @@ TEST_F(pair, unknown_verbs_are_enotty)
 	EXPECT_EQ(-ENOTTY, verb(self->owner, _IOWR(UPCALL_IOC_MAGIC, 0, args), &args));
 }
 
-TEST_F(pair, unbuilt_and_unknown_commands_are_einval)
+TEST_F(pair, unknown_commands_are_einval)
 {
 	static const uint32_t types[] = {
-		0, UPCALL_COMMAND_CALL, UPCALL_COMMAND_NOTIFY, UPCALL_COMMAND_REBIND + 1, ~0U,
+		0, UPCALL_COMMAND_REBIND + 1, ~0U,
 	};
 	struct upcall_command cmd;
 	size_t i;
@@ -147,15 +146,12 @@ TEST_F(pair, unbuilt_and_unknown_commands_are_einval)
 		cmd = (struct upcall_command){ .type = types[i], .target = self->handle };
 		EXPECT_EQ(-EINVAL, command(self->owner, &cmd));
 	}
-	EXPECT_EQ(0, features(self->owner) & (UPCALL_FEATURE_ASYNC | UPCALL_FEATURE_NOTIFY));
 	EXPECT_EQ(0, stat_of(self->owner, self->handle).calls);
 }
 
 TEST_F(pair, unbuilt_register_flags_are_einval_and_their_features_absent)
 {
 	static const struct { uint32_t flag; uint64_t feature; } unbuilt[] = {
-		{ UPCALL_REGISTER_AUTOEND, UPCALL_FEATURE_AUTOEND },
-		{ UPCALL_REGISTER_SERIAL, UPCALL_FEATURE_SERIAL },
 		{ UPCALL_REGISTER_IDEMPOTENT, UPCALL_FEATURE_ADOPT },
 		{ UPCALL_REGISTER_UNREFERENCED, UPCALL_FEATURE_STUB },
 		{ UPCALL_REGISTER_AUTO_RELEASE, UPCALL_FEATURE_STUB },
@@ -178,7 +174,6 @@ TEST_F(pair, unbuilt_invoke_flags_are_einval_and_their_features_absent)
 	static const struct { uint32_t flag; uint64_t feature; } unbuilt[] = {
 		{ UPCALL_INVOKE_STUB_FD, UPCALL_FEATURE_STUB },
 		{ UPCALL_INVOKE_WAIT_ROOM, UPCALL_FEATURE_WAIT_ROOM },
-		{ UPCALL_INVOKE_LATEST | UPCALL_INVOKE_ONEWAY, UPCALL_FEATURE_NOTIFY },
 	};
 	struct upcall_invoke args;
 	size_t i;
@@ -191,14 +186,6 @@ TEST_F(pair, unbuilt_invoke_flags_are_einval_and_their_features_absent)
 		EXPECT_EQ(0, features(self->caller) & unbuilt[i].feature);
 	}
 	EXPECT_EQ(0, stat_of(self->owner, self->handle).calls);
-}
-
-TEST_F(pair, nested_waiting_is_einval_and_its_feature_absent)
-{
-	struct upcall_exchange args = EXCHANGE_ARGS(.wait_call = 1);
-
-	EXPECT_EQ(-EINVAL, verb(self->owner, UPCALL_IOC_EXCHANGE, &args));
-	EXPECT_EQ(0, features(self->owner) & UPCALL_FEATURE_NESTED);
 }
 
 TEST_HARNESS_MAIN

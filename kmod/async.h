@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _UPCALL_ASYNC_H
+#define _UPCALL_ASYNC_H
+
+#include <linux/types.h>
+#include <linux/upcall.h>
+
+struct upcall_call;
+struct upcall_peer;
+
+int upcall_async_call(struct upcall_peer *peer, struct upcall_command *command,
+		      struct upcall_call **waited, bool nests);
+int upcall_async_notify(struct upcall_peer *peer, struct upcall_command *command);
+
+void upcall_async_answered(struct upcall_call *call);
+void upcall_async_land_locked(struct upcall_peer *peer);
+bool upcall_async_return_locked(struct upcall_call *call);
+
+int upcall_async_cancel(struct upcall_peer *peer, u64 id);
+struct upcall_call *upcall_async_wait(struct upcall_peer *peer, u64 id, bool nests);
+void upcall_async_unwait(struct upcall_peer *peer, struct upcall_call *call);
+
+void upcall_async_init(struct upcall_peer *peer);
+void upcall_async_stop(struct upcall_peer *peer);
+
+void upcall_deadline_init(struct upcall_peer *peer);
+void upcall_deadline_stop(struct upcall_peer *peer);
+void upcall_deadline_add_locked(struct upcall_peer *peer, struct upcall_call *call);
+void upcall_deadline_remove_locked(struct upcall_peer *peer, struct upcall_call *call);
+
+#endif /* _UPCALL_ASYNC_H */

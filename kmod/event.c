@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What an event is about, and how it is written to its receiver. */
+#include <linux/pid.h>
+#include <linux/uaccess.h>
+#include "call.h"
+#include "callback.h"
+#include "event.h"
+#include "main.h"
+#include "owner.h"
+#include "submit.h"
+#include "timens.h"
+
+/**
+ * upcall_node_call() - The call that an event is about
+ * @node: CALL, RESULT or CANCEL.
+ *
+ * Context: Any context.
+ * Return: It.
+ */
+struct upcall_call *upcall_node_call(struct upcall_event_node *node)
+{
+	switch (node->type) {
+	case UPCALL_EVENT_CALL:
+		return container_of(node, struct upcall_call, node);
+	case UPCALL_EVENT_RESULT:
+		return container_of(node, struct upcall_call, result);
+	default:
+		return container_of(node, struct upcall_call, cancel);
+	}
+}
+
+/**
+ * upcall_node_callback() - The callback that an event is about
+ * @node: Any.
+ *
+ * Context: Any context.
+ * Return: It; with RESULT another peer's.
+ */
+struct upcall_callback *upcall_node_callback(struct upcall_event_node *node)
+{
+	return node->type == UPCALL_EVENT_RELEASED ?
+	       container_of(node, struct upcall_callback, released) : upcall_node_call(node)->cb;
+}
+
+/**
+ * upcall_node_size() - Bytes that an event takes in the buffer
+ * @node: Any.
+ *
+ * Context: Any context.
+ * Return: A multiple of 8; at most a struct and UPCALL_MAX_PAYLOAD.
+ */
+u32 upcall_node_size(struct upcall_event_node *node)
+{
+	switch (node->type) {
+	case UPCALL_EVENT_CALL:
+		return sizeof(struct upcall_event_call) + ALIGN(upcall_node_call(node)->arg_len, 8);
+	case UPCALL_EVENT_RESULT:
+		return sizeof(struct upcall_event_result) +
+		       ALIGN(upcall_node_call(node)->answer.reply.len, 8);
+	case UPCALL_EVENT_CANCEL:
+		return sizeof(struct upcall_event_cancel);
+	default:
+		return sizeof(struct upcall_event);
+	}
+}
+
+static void event_fill_call(struct upcall_event_call *event, struct upcall_call *call)
+{
+	struct upcall_ids ids;
+
+	upcall_ident_show(call->from, &ids);
+	event->call = call->owner_id;
+	event->seq = call->seq;
+	if (!(call->flags & UPCALL_CALL_NO_DEADLINE))
+		event->deadline_ns = ktime_to_ns(upcall_time_show(call->deadline));
+	event->start_time = ids.start_time;
+	event->flags = call->flags;
+	event->op = call->op;
+	event->pid = ids.pid;
+	event->tid = upcall_pid_show(call->tid);
+	event->uid = ids.uid;
+	event->gid = ids.gid;
+	event->reply_max = call->reply_max;
+	event->dropped = call->dropped;
+	event->depth = call->depth;
+	event->payload_offset = sizeof(*event);
+	event->payload_len = call->arg_len;
+	event->fds_offset = event->event.size;
+}
+
+static void event_fill_result(struct upcall_event_result *event, struct upcall_call *call)
+{
+	struct upcall_invoke args = {};
+
+	upcall_submit_say_answer(&args, call);
+	event->call_id = call->caller_id;
+	event->seq = args.seq;
+	event->error = -call->answer.err;
+	event->stage = args.stage;
+	event->status = args.status;
+	event->reason = args.reason;
+	event->exit_status = args.exit_status;
+	event->word = args.word;
+	event->queued_ns = args.queued_ns;
+	event->run_ns = args.run_ns;
+	event->total_ns = args.total_ns;
+	event->payload_offset = sizeof(*event);
+	event->payload_len = call->answer.reply.len;
+	event->fds_offset = event->event.size;
+}
+
+/**
+ * upcall_node_copy() - Write one event to its receiver
+ * @node: In that one's batch.
+ * @to: Room for it. Padding behind a payload is not written: what stands there is the
+ *	receiver's own.
+ *
+ * Context: Process context, may fault.
+ * Return: 0 or -EFAULT.
+ */
+int upcall_node_copy(struct upcall_event_node *node, char __user *to)
+{
+	const struct upcall_payload *payload = NULL;
+	union {
+		struct upcall_event event;
+		struct upcall_event_call call;
+		struct upcall_event_result result;
+		struct upcall_event_cancel cancel;
+	} out;
+	size_t size = sizeof(out.event);
+
+	memset(&out, 0, sizeof(out));
+	out.event.size = upcall_node_size(node);
+	out.event.type = node->type;
+	out.event.handle = upcall_node_callback(node)->handle;
+	out.event.cookie = node->cookie;
+	if (node->type == UPCALL_EVENT_CALL) {
+		size = sizeof(out.call);
+		event_fill_call(&out.call, upcall_node_call(node));
+		payload = &upcall_node_call(node)->arg;
+	} else if (node->type == UPCALL_EVENT_RESULT) {
+		size = sizeof(out.result);
+		event_fill_result(&out.result, upcall_node_call(node));
+		payload = &upcall_node_call(node)->answer.reply;
+	} else if (node->type == UPCALL_EVENT_CANCEL) {
+		size = sizeof(out.cancel);
+		out.cancel.call = upcall_node_call(node)->owner_id;
+		out.cancel.error = -upcall_node_call(node)->answer.err;
+	}
+	if (copy_to_user(to, &out, size))
+		return -EFAULT;
+	return payload ? upcall_payload_to_user(payload, to + size) : 0;
+}

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The states of a call, and what leads from one to the next.
+ *
+ * The picture is in main.h. Functions that end in _locked want the lock of the owner's
+ * peer.
+ */
+#include <linux/idr.h>
+#include <linux/ktime.h>
+#include <linux/list.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+#include "async.h"
+#include "call.h"
+#include "callback.h"
+#include "main.h"
+#include "owner.h"
+#include "peer.h"
+#include "quota.h"
+#include "trace.h"
+
+/* The peer of the callback: under its lock the call lives. */
+static struct upcall_peer *call_owner(const struct upcall_call *call)
+{
+	return call->cb->peer;
+}
+
+/**
+ * upcall_call_ready_locked() - A queued call may be taken now
+ * @call: QUEUED; in no list of its owner's peer.
+ * @front: It was taken before, and goes before the others.
+ */
+void upcall_call_ready_locked(struct upcall_call *call, bool front)
+{
+	struct upcall_peer *owner = call_owner(call);
+
+	lockdep_assert_held(&owner->lock);
+	call->node.taken = false;
+	if (front)
+		list_add(&call->node.link, &owner->queue);
+	else
+		list_add_tail(&call->node.link, &owner->queue);
+	if (call->nested) {
+		if (front)
+			list_add(&call->nest_link, &owner->nested);
+		else
+			list_add_tail(&call->nest_link, &owner->nested);
+		upcall_chain_wake_locked(call);
+	}
+	upcall_peer_wake_locked(owner, UPCALL_EVENT_CALL);
+}
+
+/* A SERIAL callback has one call among what its peer can take, or running. */
+static void call_serial_next_locked(struct upcall_callback *cb)
+{
+	struct upcall_call *call;
+
+	if (!(cb->flags & UPCALL_REGISTER_SERIAL) || cb->state != UPCALL_CB_LIVE ||
+	    !list_empty(&cb->running))
+		return;
+	call = list_first_entry_or_null(&cb->queued, struct upcall_call, cb_link);
+	if (call && !upcall_event_node_waits(&call->node))
+		upcall_call_ready_locked(call, false);
+}
+
+/* The notification whose place a newer one of the same caller takes, or NULL. */
+static struct upcall_call *call_latest_locked(struct upcall_call *call)
+{
+	unsigned int reach = UPCALL_LATEST_REACH;
+	struct upcall_call *old;
+
+	if (!(call->flags & UPCALL_CALL_LATEST))
+		return NULL;
+	list_for_each_entry_reverse(old, &call->cb->queued, cb_link) {
+		if (!reach--)
+			return NULL;
+		if (old->caller_peer != call->caller_peer)
+			continue;
+		/* Somebody else's uid by now: its share of the queue is not ours. */
+		if (!(old->flags & UPCALL_CALL_LATEST) || old->op != call->op ||
+		    old->from->account != call->from->account)
+			return NULL;
+		return old;
+	}
+	return NULL;
+}
+
+/* Room in the queue, and an id. With @old, the place and the share of that one. */
+static int call_admit_locked(struct upcall_call *call, struct upcall_call *old)
+{
+	struct upcall_callback *cb = call->cb;
+	int err;
+
+	if (old) {
+		err = upcall_pool_swap(&cb->pool, old->share, old->arg_len, call->arg_len);
+		call->share = old->share;
+	} else {
+		call->share = upcall_pool_take(&cb->pool, call->from->account, call->arg_len);
+		err = PTR_ERR_OR_ZERO(call->share);
+	}
+	if (err) {
+		cb->refused += err == -EAGAIN;
+		return err;
+	}
+	err = upcall_ids_add_locked(&cb->peer->incoming, call, &call->owner_id);
+	if (err && old)		/* there was room for it a moment ago */
+		upcall_pool_swap(&cb->pool, old->share, call->arg_len, old->arg_len);
+	else if (err)
+		upcall_pool_drop(&cb->pool, call->share, call->arg_len);
+	return err;
+}
+
+/* @call stands where @old stood; that one has ended, and its owner's reference is ours. */
+static void call_replace_locked(struct upcall_call *call, struct upcall_call *old)
+{
+	struct upcall_peer *owner = call_owner(call);
+
+	call->dropped = old->dropped + 1;
+	list_replace_init(&old->cb_link, &call->cb_link);
+	if (upcall_event_node_waits(&old->node))
+		list_replace_init(&old->node.link, &call->node.link);
+	old->state = UPCALL_ENDED;
+	upcall_ids_remove_locked(&owner->incoming, old->owner_id);
+}
+
+/* The call whose place it took, whose owner's reference is the caller's; NULL; or an error. */
+static struct upcall_call *call_queue_locked(struct upcall_call *call)
+{
+	struct upcall_callback *cb = call->cb;
+	struct upcall_call *old;
+	int err;
+
+	lockdep_assert_held(&cb->peer->lock);
+	if (cb->state != UPCALL_CB_LIVE)
+		return ERR_PTR(-ESTALE);
+	err = upcall_chain_enter_locked(call);
+	if (err)
+		return ERR_PTR(err);
+	old = call_latest_locked(call);
+	err = call_admit_locked(call, old);
+	if (err)
+		return ERR_PTR(err);
+	refcount_inc(&call->refs);	/* the owner's side */
+	call->state = UPCALL_QUEUED;
+	call->queued_at = ktime_get();
+	call->seq = ++cb->seq;
+	if (old) {
+		call_replace_locked(call, old);
+		return old;
+	}
+	list_add_tail(&call->cb_link, &cb->queued);
+	cb->peer->nqueued++;
+	if (cb->flags & UPCALL_REGISTER_SERIAL)
+		call_serial_next_locked(cb);
+	else
+		upcall_call_ready_locked(call, false);
+	return NULL;
+}
+
+/**
+ * upcall_call_queue() - Put a new call into its owner's queue
+ * @call: NEW. It may have been given up already, by the end of its caller's peer, or its deadline.
+ *
+ * Context: Process context, may sleep.
+ * Return:
+ * * 0		- it is QUEUED, or further
+ * * -ESTALE	- the callback is not live any more
+ * * -EAGAIN	- its queue is full for this uid
+ * * -EDEADLK	- its owner waits for it, and cannot take it
+ * * -ENOMEM	- out of memory
+ * * other	- what it was given up with
+ */
+int upcall_call_queue(struct upcall_call *call)
+{
+	struct upcall_peer *owner = call_owner(call);
+	struct upcall_call *old;
+
+	idr_preload(GFP_KERNEL);
+	spin_lock(&owner->lock);
+	if (call->answered && !(call->flags & UPCALL_CALL_ONEWAY))
+		old = ERR_PTR(call->answer.err);
+	else
+		old = call_queue_locked(call);
+	if (!IS_ERR(old))
+		trace_upcall_queued(call);
+	spin_unlock(&owner->lock);
+	idr_preload_end();
+	if (!IS_ERR_OR_NULL(old))
+		upcall_call_put(old);
+	return PTR_ERR_OR_ZERO(old);
+}
+
+/**
+ * upcall_call_stage_locked() - How far a call has come on its owner's side
+ * @call: Any.
+ *
+ * Return: UPCALL_STAGE_NOT_DELIVERED or UPCALL_STAGE_DELIVERED.
+ */
+u32 upcall_call_stage_locked(const struct upcall_call *call)
+{
+	return call->state >= UPCALL_TAKEN ? UPCALL_STAGE_DELIVERED : UPCALL_STAGE_NOT_DELIVERED;
+}
+
+/**
+ * upcall_call_answer_locked() - The caller's end
+ * @call: Perhaps answered already: the first answer stays.
+ * @err: 0 or -errno.
+ * @stage: UPCALL_STAGE_*.
+ *
+ * With a reply, its bytes and status are filled in before. One that was not submitted yet
+ * gets no RESULT: its submit fails.
+ *
+ * Return: True if this was the first answer.
+ */
+bool upcall_call_answer_locked(struct upcall_call *call, int err, u32 stage)
+{
+	lockdep_assert_held(&call_owner(call)->lock);
+	if (call->answered)
+		return false;
+	call->answer.err = err;
+	call->answer.stage = stage;
+	call->answer.when = ktime_get();
+	/* In @running, those without an answer come first. */
+	if (call->state == UPCALL_TAKEN || call->state == UPCALL_DELIVERED)
+		list_move_tail(&call->cb_link, &call->cb->running);
+	/* Pairs with invoke_sleep(): who sees it sees all of @answer. */
+	smp_store_release(&call->answered, true);
+	if (call->caller && call->state != UPCALL_NEW)
+		upcall_async_answered(call);
+	wake_up(&call->wait);
+	return true;
+}
+
+/*
+ * The caller will not wait for it: what still hangs on it is its owner's business, and
+ * its owner's account. A RESULT that waits to be received is still its caller's.
+ */
+static void call_leave_locked(struct upcall_call *call)
+{
+	if (call->left || call->state == UPCALL_ENDED)
+		return;
+	call->left = true;
+	call->heir = upcall_account_ref(call->cb->ident->account);
+	call->heir_bytes = call->state == UPCALL_TAKEN ? call->arg_len : 0;
+	upcall_charge_force(call->heir, UPCALL_CALLS, 1);
+	upcall_charge_force(call->heir, UPCALL_BYTES, call->heir_bytes);
+	if (!call->caller)
+		upcall_call_uncharge(call);
+}
+
+/* Its owner has done with it. */
+static void call_uncharge_heir_locked(struct upcall_call *call)
+{
+	if (!call->heir)
+		return;
+	upcall_uncharge(call->heir, UPCALL_CALLS, 1);
+	upcall_uncharge(call->heir, UPCALL_BYTES, call->heir_bytes);
+	upcall_account_put(call->heir);
+	call->heir = NULL;
+}
+
+/* Out of the pool that QUEUED and TAKEN calls fill. */
+static void call_leave_pool_locked(struct upcall_call *call)
+{
+	upcall_pool_drop(&call->cb->pool, call->share, call->arg_len);
+	call_owner(call)->nqueued--;
+}
+
+/**
+ * upcall_call_end_locked() - The owner's end
+ * @call: QUEUED and out of the queue, TAKEN or DELIVERED. The owner's reference goes to the
+ *	one who calls this, to be dropped without the lock.
+ *
+ * May be the last one of its callback: then RELEASED is queued.
+ */
+void upcall_call_end_locked(struct upcall_call *call)
+{
+	struct upcall_callback *cb = call->cb;
+	struct upcall_peer *owner = cb->peer;
+
+	lockdep_assert_held(&owner->lock);
+	if (call->state == UPCALL_DELIVERED) {
+		cb->run_ns += ktime_to_ns(ktime_sub(ktime_get(), call->taken_at));
+		cb->nrunning--;
+		owner->nrunning--;
+	} else {
+		call_leave_pool_locked(call);
+	}
+	call->state = UPCALL_ENDED;
+	call_uncharge_heir_locked(call);
+	list_del_init(&call->cb_link);
+	list_del_init(&call->nest_link);
+	upcall_ids_remove_locked(&owner->incoming, call->owner_id);
+	/* Its reference is not the last one: the owner's is still there. */
+	if (upcall_event_node_drop(&call->cancel))
+		refcount_dec(&call->refs);
+	call_serial_next_locked(cb);
+	upcall_callback_end_locked(cb);
+}
+
+/**
+ * upcall_call_unqueue_locked() - Both ends of a call that was not delivered
+ * @call: QUEUED. The owner's reference goes to the one who calls this.
+ * @err: -errno for its caller; the stage is NOT_DELIVERED.
+ */
+void upcall_call_unqueue_locked(struct upcall_call *call, int err)
+{
+	upcall_event_node_drop(&call->node);
+	upcall_call_answer_locked(call, err, UPCALL_STAGE_NOT_DELIVERED);
+	upcall_call_end_locked(call);
+}
+
+/**
+ * upcall_call_cancel_locked() - Tell the owner that nobody wants the answer any more
+ * @call: Answered. Told only once it is DELIVERED: before, see
+ *	upcall_call_delivered_locked().
+ */
+void upcall_call_cancel_locked(struct upcall_call *call)
+{
+	struct upcall_peer *owner = call_owner(call);
+
+	lockdep_assert_held(&owner->lock);
+	call_leave_locked(call);
+	if (call->state != UPCALL_DELIVERED || owner->dead)
+		return;
+	refcount_inc(&call->refs);
+	upcall_event_node_queue(&call->cancel, &owner->events);
+	if (call->nested) {
+		list_add_tail(&call->nest_link, &owner->nested);
+		upcall_chain_wake_locked(call);
+	}
+	upcall_peer_wake_locked(owner, UPCALL_EVENT_CANCEL);
+}
+
+/**
+ * upcall_call_delivered_locked() - The receiver has it
+ * @call: TAKEN.
+ *
+ * Return: True if that was its owner's end as well: a notification of an AUTOEND callback. The
+ *	owner's reference goes to the caller then.
+ */
+bool upcall_call_delivered_locked(struct upcall_call *call)
+{
+	struct upcall_callback *cb = call->cb;
+
+	lockdep_assert_held(&cb->peer->lock);
+	call_leave_pool_locked(call);
+	call->state = UPCALL_DELIVERED;
+	cb->nrunning++;
+	cb->peer->nrunning++;
+	cb->delivered++;
+	cb->queued_ns += ktime_to_ns(ktime_sub(call->taken_at, call->queued_at));
+	trace_upcall_delivered(call);
+	if (call->flags & UPCALL_CALL_ENDED) {
+		upcall_call_end_locked(call);
+		return true;
+	}
+	if (call->flags & UPCALL_CALL_ONEWAY)
+		call_leave_locked(call);
+	else if (call->answered)
+		upcall_call_cancel_locked(call);
+	return false;
+}
+
+/**
+ * upcall_call_withdraw() - Take a call back, if it was not delivered
+ * @call: Submitted; the caller has a reference.
+ *
+ * Context: Process context.
+ * Return: True if it will not run now, or has an answer; false if it may run.
+ */
+bool upcall_call_withdraw(struct upcall_call *call)
+{
+	struct upcall_peer *owner = call_owner(call);
+	bool queued, done;
+
+	spin_lock(&owner->lock);
+	queued = call->state == UPCALL_QUEUED;
+	if (queued)
+		upcall_call_unqueue_locked(call, -ERESTARTSYS);
+	done = call->answered;
+	spin_unlock(&owner->lock);
+	if (queued)
+		upcall_call_put(call);
+	return done;
+}
+
+/**
+ * upcall_call_abandon() - Give a call up
+ * @call: In any state, even NEW; the caller has a reference.
+ * @err: -errno, if it has no answer yet.
+ *
+ * Context: Process context.
+ */
+void upcall_call_abandon(struct upcall_call *call, int err)
+{
+	struct upcall_peer *owner = call_owner(call);
+	bool queued;
+
+	spin_lock(&owner->lock);
+	queued = call->state == UPCALL_QUEUED;
+	if (queued)
+		upcall_call_unqueue_locked(call, err);
+	else if (upcall_call_answer_locked(call, err, upcall_call_stage_locked(call)) &&
+		 call->state != UPCALL_NEW)
+		upcall_call_cancel_locked(call);
+	spin_unlock(&owner->lock);
+	if (queued)
+		upcall_call_put(call);
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * From what a process wants called to a call in its owner's queue; for INVOKE, CALL and
+ * NOTIFY alike.
+ */
+#include <linux/ktime.h>
+#include <linux/spinlock.h>
+#include "async.h"
+#include "call.h"
+#include "callback.h"
+#include "hook.h"
+#include "main.h"
+#include "peer.h"
+#include "registry.h"
+#include "submit.h"
+#include "timens.h"
+
+#define SUBMIT_FLAGS	(UPCALL_INVOKE_ONEWAY | UPCALL_INVOKE_NO_DEADLINE | \
+			 UPCALL_INVOKE_SIGNATURE | UPCALL_INVOKE_LATEST)
+
+static int submit_check_oneway(const struct upcall_invoke *args)
+{
+	return args->reply || args->reply_room || args->reply_max || args->parent ? -EINVAL : 0;
+}
+
+/**
+ * upcall_submit_check() - Whether the members of an INVOKE make sense
+ * @args: As copied in.
+ *
+ * Context: Any context.
+ * Return: 0 or -EINVAL.
+ */
+int upcall_submit_check(const struct upcall_invoke *args)
+{
+	u32 max = READ_ONCE(upcall_max_payload), flags = args->flags;
+
+	if (flags & ~SUBMIT_FLAGS)
+		return -EINVAL;
+	if ((flags & UPCALL_INVOKE_NO_DEADLINE) && args->deadline_ns)
+		return -EINVAL;
+	if (args->call_id)	/* the rest was looked at when it was a new call */
+		return flags & UPCALL_INVOKE_ONEWAY ? -EINVAL : 0;
+	if (!(flags & UPCALL_INVOKE_SIGNATURE) && args->signature)
+		return -EINVAL;
+	if (args->fds || args->reply_fds || args->fd_count || args->reply_fd_room)
+		return -EINVAL;
+	if (args->arg_len > max)
+		return -EINVAL;
+	if (flags & UPCALL_INVOKE_ONEWAY)
+		return submit_check_oneway(args);
+	if (flags & UPCALL_INVOKE_LATEST)
+		return -EINVAL;
+	return args->reply_max > max || args->reply_max < args->reply_room ? -EINVAL : 0;
+}
+
+static void submit_say_death(struct upcall_invoke *args, const struct upcall_death *death)
+{
+	args->reason = death->reason;
+	args->exit_status = death->exit_status;
+	args->word = death->word;
+}
+
+/* Why a callback that was found does not live; nothing if the errno is its owner's own. */
+static void submit_say_callback(struct upcall_invoke *args, struct upcall_callback *cb)
+{
+	struct upcall_death death = {};
+
+	spin_lock(&cb->peer->lock);
+	if (cb->state != UPCALL_CB_LIVE)
+		death = cb->death;
+	spin_unlock(&cb->peer->lock);
+	submit_say_death(args, &death);
+}
+
+/**
+ * upcall_submit_say_answer() - How a call ended, but for the reply's bytes
+ * @args: [out] members are set.
+ * @call: Answered.
+ *
+ * Context: Process context, with no lock of ours held.
+ */
+void upcall_submit_say_answer(struct upcall_invoke *args, struct upcall_call *call)
+{
+	const struct upcall_answer *answer = &call->answer;
+
+	args->call_id = 0;
+	args->seq = call->seq;
+	args->stage = answer->stage;
+	args->status = answer->status;
+	args->total_ns = ktime_to_ns(ktime_sub(answer->when, call->queued_at));
+	if (call->taken_at) {
+		args->queued_ns = ktime_to_ns(ktime_sub(call->taken_at, call->queued_at));
+		args->run_ns = args->total_ns - args->queued_ns;
+	}
+	if (answer->err == -ESTALE || answer->err == -EOWNERDEAD)
+		submit_say_callback(args, call->cb);
+}
+
+static int submit_may(struct upcall_callback *cb, struct upcall_ident *from,
+		      struct upcall_invoke *args)
+{
+	int err;
+
+	/* A first look, for the order of errors; the one that counts is under the lock. */
+	if (READ_ONCE(cb->state) != UPCALL_CB_LIVE)
+		return -ESTALE;
+	err = upcall_callback_check(cb, from);
+	if (err)
+		return err;
+	if ((cb->flags & UPCALL_REGISTER_SIGNATURE) &&
+	    (!(args->flags & UPCALL_INVOKE_SIGNATURE) || args->signature != cb->signature))
+		return -EPROTOTYPE;
+	if (args->arg_len > cb->max_arg) {
+		args->needed = cb->max_arg;
+		return -EMSGSIZE;
+	}
+	if (!(args->flags & UPCALL_INVOKE_NO_DEADLINE) &&
+	    ktime_compare(ktime_get(), upcall_time_read(args->deadline_ns)) >= 0)
+		return -ETIMEDOUT;
+	return 0;
+}
+
+/* Under @peer->lock. */
+static int submit_link_locked(struct upcall_peer *peer, struct upcall_call *call, bool with_id)
+{
+	int err = 0;
+
+	if (peer->dead)
+		return -ESHUTDOWN;
+	if (call->caller && peer->nresults >= UPCALL_MAX_OUTGOING)
+		return -EAGAIN;
+	if (with_id)
+		err = upcall_ids_add_locked(&peer->outgoing_ids, call, &call->caller_id);
+	if (err)
+		return err;
+	refcount_inc(&call->refs);
+	list_add_tail(&call->out_link, &peer->outgoing);
+	peer->noutgoing++;
+	if (call->caller) {
+		peer->nresults++;
+		upcall_deadline_add_locked(peer, call);
+	}
+	return 0;
+}
+
+/*
+ * From here on the end of this peer reaches the call, and its deadline, if it is asynchronous.
+ * A reply that might have to be kept needs an id now, while it can still be refused.
+ */
+static int submit_link(struct upcall_peer *peer, struct upcall_call *call,
+		       const struct upcall_submit *submit)
+{
+	bool with_id = submit->async || submit->args.reply_max > submit->args.reply_room;
+	int err;
+
+	idr_preload(GFP_KERNEL);
+	spin_lock(&peer->lock);
+	call->waited = !submit->async || submit->waited;
+	call->nests = submit->nests;
+	err = submit_link_locked(peer, call, with_id);
+	spin_unlock(&peer->lock);
+	idr_preload_end();
+	return err;
+}
+
+/**
+ * upcall_submit_unlink_locked() - Its caller has done with a call
+ * @peer: The caller's.
+ * @call: Perhaps unlinked already, by the end of the peer.
+ *
+ * Context: Under @peer->lock.
+ * Return: True if it was linked: a reference is the caller's to put, without the lock.
+ */
+bool upcall_submit_unlink_locked(struct upcall_peer *peer, struct upcall_call *call)
+{
+	lockdep_assert_held(&peer->lock);
+	WRITE_ONCE(call->waited, false);
+	if (list_empty(&call->out_link))
+		return false;
+	list_del_init(&call->out_link);
+	peer->noutgoing--;
+	if (call->caller) {
+		peer->nresults--;
+		upcall_deadline_remove_locked(peer, call);
+	}
+	upcall_ids_remove_locked(&peer->outgoing_ids, call->caller_id);
+	return true;
+}
+
+/**
+ * upcall_submit_unlink() - Its caller has done with a call
+ * @peer: The caller's.
+ * @call: The caller of this function has a reference of its own.
+ *
+ * Context: Process context, with no lock of ours held.
+ */
+void upcall_submit_unlink(struct upcall_peer *peer, struct upcall_call *call)
+{
+	bool linked;
+
+	spin_lock(&peer->lock);
+	linked = upcall_submit_unlink_locked(peer, call);
+	spin_unlock(&peer->lock);
+	if (linked)
+		upcall_call_put(call);
+}
+
+/* A new call, queued; linked to its peer unless it is a notification. */
+static struct upcall_call *submit_new(struct upcall_peer *peer, struct upcall_callback *cb,
+				      struct upcall_ident *from, struct upcall_submit *submit)
+{
+	bool oneway = submit->args.flags & UPCALL_INVOKE_ONEWAY;
+	struct upcall_call *call;
+	int err;
+
+	err = submit_may(cb, from, &submit->args);
+	if (err)
+		return ERR_PTR(err);
+	call = upcall_call_new(peer, cb, from, submit);
+	if (IS_ERR(call))
+		return call;
+	UPCALL_HOOK(made);
+	if (!oneway)
+		err = submit_link(peer, call, submit);
+	if (err)
+		goto out_put;
+	UPCALL_HOOK(linked);
+	err = upcall_call_queue(call);
+	if (err)
+		goto out_unlink;
+	UPCALL_HOOK(queued);
+	submit->args.seq = call->seq;
+	return call;
+
+out_unlink:
+	if (!oneway)
+		upcall_submit_unlink(peer, call);
+out_put:
+	upcall_call_put(call);
+	return ERR_PTR(err);
+}
+
+/* Of what the handle names. */
+static struct upcall_call *submit_target(struct upcall_peer *peer, struct upcall_submit *submit)
+{
+	struct upcall_invoke *args = &submit->args;
+	struct upcall_callback *cb = upcall_registry_get(args->target);
+	struct upcall_death death;
+	struct upcall_ident *from;
+	struct upcall_call *call;
+
+	if (IS_ERR(cb)) {
+		if (!upcall_registry_grave(args->target, &death))
+			submit_say_death(args, &death);
+		return ERR_CAST(cb);
+	}
+	from = upcall_peer_ident(peer);
+	call = from ? submit_new(peer, cb, from, submit) : ERR_PTR(-ENOMEM);
+	if (call == ERR_PTR(-ESTALE))
+		submit_say_callback(args, cb);
+	upcall_ident_put(from);
+	upcall_callback_put(cb);
+	return call;
+}
+
+/**
+ * upcall_submit() - Make a call and queue it
+ * @peer: The caller's.
+ * @submit: @args checked by upcall_submit_check(); all that is [out] there is zero.
+ *
+ * Context: Process context, may sleep.
+ * Return: The call with a reference, queued or further; or an ERR_PTR of INVOKE before its
+ *	wait, or of CALL.
+ */
+struct upcall_call *upcall_submit(struct upcall_peer *peer, struct upcall_submit *submit)
+{
+	struct upcall_call *call;
+
+	if (submit->args.parent) {
+		submit->parent = upcall_chain_parent_get(peer, submit->args.parent);
+		if (IS_ERR(submit->parent))
+			return submit->parent;
+	}
+	call = submit_target(peer, submit);
+	upcall_call_unlink(submit->parent);
+	submit->parent = NULL;
+	return call;
+}
