@@ -18,6 +18,7 @@
 #include <linux/spinlock.h>
 #include "async.h"
 #include "call.h"
+#include "callback.h"
 #include "event.h"
 #include "main.h"
 #include "peer.h"
@@ -172,6 +173,25 @@ void upcall_async_land_locked(struct upcall_peer *peer)
 }
 
 /**
+ * upcall_async_done() - Nobody will look at a RESULT any more
+ * @call: Its reference is dropped. What its owner still owes, that one pays for.
+ *
+ * Context: Process context, with no lock of ours held.
+ */
+void upcall_async_done(struct upcall_call *call)
+{
+	spinlock_t *lock = &call->cb->peer->lock;
+
+	if (refcount_read(&call->refs) > 1) {
+		spin_lock(lock);
+		if (call->left)
+			upcall_call_uncharge(call);
+		spin_unlock(lock);
+	}
+	upcall_call_put(call);
+}
+
+/**
  * upcall_async_return_locked() - A RESULT could not be copied out: it waits again
  * @call: Out of the batch.
  *
@@ -251,7 +271,7 @@ void upcall_async_unwait(struct upcall_peer *peer, struct upcall_call *call)
 	}
 	spin_unlock(&peer->lock);
 	if (dropped)
-		upcall_call_put(call);
+		upcall_async_done(call);
 	upcall_call_put(call);
 }
 
@@ -310,12 +330,12 @@ void upcall_async_stop(struct upcall_peer *peer)
 	list_splice_init(&peer->results, &results);
 	spin_unlock(&peer->lock);
 	llist_for_each_entry_safe(call, next, first, result_link) {
-		upcall_call_put(call);
+		upcall_async_done(call);
 		cond_resched();
 	}
 	list_for_each_entry_safe(call, next, &results, result.link) {
 		list_del_init(&call->result.link);
-		upcall_call_put(call);
+		upcall_async_done(call);
 		cond_resched();
 	}
 }

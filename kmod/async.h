@@ -14,6 +14,7 @@ int upcall_async_notify(struct upcall_peer *peer, struct upcall_command *command
 
 void upcall_async_answered(struct upcall_call *call);
 void upcall_async_land_locked(struct upcall_peer *peer);
+void upcall_async_done(struct upcall_call *call);
 bool upcall_async_return_locked(struct upcall_call *call);
 
 int upcall_async_cancel(struct upcall_peer *peer, u64 id);

@@ -272,6 +272,8 @@ static void node_put(struct upcall_event_node *node)
 {
 	if (node->type == UPCALL_EVENT_RELEASED)
 		upcall_callback_put(upcall_node_callback(node));
+	else if (node->type == UPCALL_EVENT_RESULT)
+		upcall_async_done(upcall_node_call(node));
 	else
 		upcall_call_put(upcall_node_call(node));
 }
@@ -358,8 +360,7 @@ void upcall_batch_commit(struct upcall_batch *batch, struct upcall_peer *peer)
 		else if (node->type == UPCALL_EVENT_CALL)
 			upcall_payload_free(&upcall_node_call(node)->arg);
 		if (node->owed)
-			batch_put_call(upcall_node_call(node), true);
-		else
-			node_put(node);
+			upcall_call_put(upcall_node_call(node));
+		node_put(node);
 	}
 }

@@ -72,7 +72,9 @@ int upcall_chain_enter_locked(struct upcall_call *call)
 		if (above->caller_peer != owner->id)
 			continue;
 		call->nested = true;
-		if (owner->one_thread && above->waited && !above->nests)
+		/* With its answer the wait is as good as over. */
+		if (owner->one_thread && above->waited && !above->nests &&
+		    !READ_ONCE(above->answered))
 			return -EDEADLK;
 	}
 	return 0;
