@@ -1,27 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What tracepoints and fdinfo say: whatever begins has its end. */
 #include "kselftest_harness.h"
-#include <sys/stat.h>
-#include "puppet.h"
-
-#define TRACING	"/sys/kernel/tracing/instances/upcall_test"
+#include "trace.h"
 
 FIXTURE(trace) {
 	struct puppet owner, caller;
-	char *text;		/* of the trace, as last read */
-	size_t size;
+	struct trace trace;
 };
 
 FIXTURE_SETUP(trace)
 {
-	self->size = 64 << 20;
-	self->text = malloc(self->size);
-	ASSERT_NE(NULL, self->text);
-	if ((mkdir(TRACING, 0755) && errno != EEXIST) || access(TRACING "/events/upcall/enable", W_OK))
+	if (!trace_start(&self->trace, 64 << 20))
 		SKIP(return, "tracing is not there (instances of tracefs, as root)");
-	ASSERT_TRUE(write_to(TRACING "/buffer_size_kb", "4096"));
-	ASSERT_TRUE(write_to(TRACING "/trace", "\n"));
-	ASSERT_TRUE(write_to(TRACING "/events/upcall/enable", "1"));
 	my_peer = peer_open();
 	ASSERT_LE(0, my_peer);
 	self->owner = puppet_new();
@@ -32,38 +22,17 @@ FIXTURE_TEARDOWN(trace)
 {
 	puppet_kill(&self->owner, SIGKILL);
 	puppet_kill(&self->caller, SIGKILL);
-	write_to(TRACING "/events/upcall/enable", "0");
-	rmdir(TRACING);
-	free(self->text);
+	trace_stop(&self->trace);
 }
 
-/* Reads the trace anew. False: events were lost, or it is longer than we can read. */
 static bool read_trace(FIXTURE_DATA(trace) *self)
 {
-	int fd = open(TRACING "/trace", O_RDONLY);
-	size_t used = 0;
-	ssize_t len;
-
-	while ((len = read(fd, self->text + used, self->size - 1 - used)) > 0)
-		used += len;
-	self->text[used] = 0;
-	close(fd);
-	return len == 0 && !strstr(self->text, "LOST");
+	return trace_read(&self->trace);
 }
 
-/* How many lines have @event, and @what behind it. */
 static uint32_t count(FIXTURE_DATA(trace) *self, const char *event, const char *what)
 {
-	char *line = self->text, *end, *at;
-	uint32_t n = 0;
-
-	while ((line = strstr(line, event))) {
-		end = strchr(line, '\n');
-		at = strstr(line, what);
-		n += at && (!end || at < end);
-		line = end ? end : line + 1;
-	}
-	return n;
+	return trace_count(&self->trace, event, what);
 }
 
 static uint32_t count_of(FIXTURE_DATA(trace) *self, const char *event, uint64_t handle)
@@ -199,11 +168,7 @@ TEST_F(trace, after_a_mixed_run_with_kills_every_begin_has_its_end)
 		EXPECT_EQ(SIGKILL, puppet_kill(&storm[i], SIGKILL));
 	EXPECT_EQ(SIGKILL, puppet_kill(&self->owner, SIGKILL));
 
-	EXPECT_TRUE(eventually(read_trace(self) &&
-			       count(self, "upcall_registered:", "") ==
-			       count(self, "upcall_released:", "") &&
-			       count(self, "upcall_queued:", "") ==
-			       count(self, "upcall_ended:", "")));
+	EXPECT_TRUE(eventually(trace_is_even(&self->trace)));
 	EXPECT_LT(20, count(self, "upcall_registered:", ""));
 	EXPECT_LT(20 * 6 + 50, count(self, "upcall_queued:", ""));
 	EXPECT_LE(20, count(self, "upcall_ended:", "err=-110"));
