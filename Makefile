@@ -33,13 +33,16 @@ test-kasan test-kcsan:
 	@tests/deps.sh kernels
 	@tests/run.sh --kernel $(@:test-%=%) $(foreach t,$(T),'$(t)')
 
+test-race: deps			## every state of a call against everything that can befall it
+	@tests/run.sh --race
+
 demo: deps			## shows it working, in a virtual machine
 	@tests/demo.sh
 
 vm: deps			## a shell in a virtual machine with the module loaded
 	@tests/vm/run --shell
 
-deps:				## installs with apt what the four above need
+deps:				## installs with apt what those above need
 	@tests/deps.sh
 
 install: all install-module install-config	## everything, under PREFIX (/usr/local) and DESTDIR
@@ -77,4 +80,4 @@ help:				## this list
 # The release that KDIR is for
 KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 
-.PHONY: all module user check test test-kasan test-kcsan demo vm deps install install-module install-config uninstall clean help
+.PHONY: all module user check test test-kasan test-kcsan test-race demo vm deps install install-module install-config uninstall clean help
