@@ -174,6 +174,7 @@ static inline int receive(int fd, void *buf, uint32_t len, uint32_t max_calls, u
 union any_event {
 	struct upcall_event event;
 	struct upcall_event_call call;
+	struct upcall_event_result result;
 	struct upcall_event_cancel cancel;
 	char bytes[512];
 };
