@@ -121,9 +121,9 @@ static void call_fill(struct upcall_call *call, struct upcall_callback *cb,
 	call->arg_len = args->arg_len;
 	call->reply_max = args->reply_max;
 	call->bytes = args->arg_len + args->reply_max;
+	call->wait_room = args->flags & UPCALL_INVOKE_WAIT_ROOM;
 	if (args->flags & UPCALL_INVOKE_ONEWAY) {
 		call->flags |= UPCALL_CALL_ONEWAY;
-		call->answered = true;
 		if (cb->flags & UPCALL_REGISTER_AUTOEND)
 			call->flags |= UPCALL_CALL_ENDED;
 	}

@@ -19,6 +19,7 @@ struct upcall_account;
 struct upcall_callback;
 struct upcall_ident;
 struct upcall_peer;
+struct upcall_room;
 struct upcall_share;
 struct upcall_submit;
 
@@ -64,6 +65,7 @@ struct upcall_answer {
  * @arg_len: In bytes; @arg itself may be gone.
  * @reply_max: The longest reply that the caller accepts, in bytes.
  * @bytes: What was charged for it: argument and reply room.
+ * @wait_room: With UPCALL_INVOKE_WAIT_ROOM.
  * @caller_peer: The number of the caller's peer.
  * @deadline: CLOCK_MONOTONIC; for the owner to see, and of an asynchronous call ours to keep.
  * @queued_at: CLOCK_MONOTONIC.
@@ -72,9 +74,10 @@ struct upcall_answer {
  *	the owner's peer->lock before, as all to @seq.
  * @state: enum upcall_call_state.
  * @answered: The caller's end has come; set once, and readable without the lock by
- *	load_acquire. A notification has it from the start.
+ *	load_acquire. A notification has it as soon as it is QUEUED.
  * @left: The caller does not wait for it any more.
  * @nested: It leads back to its owner's peer: an ancestor of it was made there.
+ * @room: Where it waits for room in the queue, NEW; else NULL.
  * @share: Of its caller in the callback's queue, QUEUED and TAKEN.
  * @payer: Who is charged for it on the caller's side, referenced; NULL: nobody any more.
  * @heir: The owner's account, referenced, from when the caller left until the owner's end.
@@ -82,9 +85,9 @@ struct upcall_answer {
  * @dropped: Notifications that it replaced.
  * @node: In the owner's queue: QUEUED; in a receiver's batch: TAKEN.
  * @cancel: The CANCEL event.
- * @cb_link: In @cb->queued, or @cb->running.
+ * @cb_link: In @cb->queued, or @cb->running; or among those that wait in @room.
  * @nest_link: In the owner's @nested, while its chain can take it, or its CANCEL.
- * @owner_id: The id that the owner knows it by; 0 before QUEUED.
+ * @owner_id: The id that the owner knows it by, QUEUED and later.
  * @taken_at: CLOCK_MONOTONIC, from TAKEN on.
  * @seq: Its number in the callback.
  * @wait: Where the caller sleeps.
@@ -113,6 +116,7 @@ struct upcall_call {
 	u32 arg_len;
 	u32 reply_max;
 	u32 bytes;
+	bool wait_room;
 	int caller_peer;
 	ktime_t deadline;
 	ktime_t queued_at;
@@ -123,6 +127,7 @@ struct upcall_call {
 	bool answered;
 	bool left;
 	bool nested;
+	struct upcall_room *room;
 	struct upcall_share *share;
 	struct upcall_account *payer;
 	struct upcall_account *heir;
@@ -158,6 +163,7 @@ void upcall_call_uncharge(struct upcall_call *call);
 
 /* state.c */
 int upcall_call_queue(struct upcall_call *call);
+void upcall_call_enqueue_locked(struct upcall_call *call);
 bool upcall_call_withdraw(struct upcall_call *call);
 void upcall_call_abandon(struct upcall_call *call, int err);
 bool upcall_call_answer_locked(struct upcall_call *call, int err, u32 stage);

@@ -13,6 +13,7 @@
 #include "peer.h"
 #include "quota.h"
 #include "registry.h"
+#include "room.h"
 #include "timens.h"
 #include "trace.h"
 
@@ -51,6 +52,7 @@ static struct upcall_callback *callback_new(struct upcall_peer *peer,
 	INIT_LIST_HEAD(&cb->link);
 	INIT_LIST_HEAD(&cb->queued);
 	INIT_LIST_HEAD(&cb->running);
+	INIT_LIST_HEAD(&cb->rooms);
 	upcall_event_node_init(&cb->released, UPCALL_EVENT_RELEASED);
 	cb->pool.max_calls = args->max_queued_calls;
 	cb->pool.max_bytes = args->max_queued_bytes;
@@ -70,6 +72,7 @@ void upcall_callback_put(struct upcall_callback *cb)
 {
 	if (!refcount_dec_and_test(&cb->refs))
 		return;
+	WARN_ON_ONCE(!list_empty(&cb->rooms));
 	upcall_pool_exit(&cb->pool);
 	upcall_ident_put(cb->ident);
 	upcall_peer_put(cb->peer);
@@ -223,7 +226,9 @@ int upcall_callback_release(struct upcall_peer *peer, u64 handle, u32 flags, u64
 /* What retiring does to one call. */
 static void callback_retire_call_locked(struct upcall_call *call, enum upcall_retire how)
 {
-	if (call->state == UPCALL_QUEUED) {
+	if (call->state == UPCALL_NEW) {
+		upcall_room_leave_locked(call, -ESTALE);
+	} else if (call->state == UPCALL_QUEUED) {
 		upcall_call_unqueue_locked(call, -ESTALE);
 	} else if (how == UPCALL_RETIRE_DEATH) {
 		upcall_call_answer_locked(call, -EOWNERDEAD, UPCALL_STAGE_DELIVERED);
@@ -239,7 +244,8 @@ static struct upcall_call *callback_first_locked(struct upcall_callback *cb, enu
 {
 	struct upcall_call *call;
 
-	call = list_first_entry_or_null(&cb->queued, struct upcall_call, cb_link);
+	call = list_first_entry_or_null(&cb->queued, struct upcall_call, cb_link) ?:
+	       upcall_room_first_locked(cb);
 	if (call || how == UPCALL_RETIRE_CLOSE)
 		return call;
 	call = list_first_entry_or_null(&cb->running, struct upcall_call, cb_link);
@@ -253,6 +259,7 @@ static bool callback_retire_some(struct upcall_callback *cb, enum upcall_retire 
 {
 	struct upcall_call *ended[UPCALL_BATCH_ENDED], *call;
 	unsigned int i, n = 0;
+	bool more;
 
 	spin_lock(&cb->peer->lock);
 	for (i = 0; i < UPCALL_BATCH_ENDED; i++) {
@@ -260,16 +267,17 @@ static bool callback_retire_some(struct upcall_callback *cb, enum upcall_retire 
 		if (!call)
 			break;
 		callback_retire_call_locked(call, how);
-		if (call->state == UPCALL_ENDED)
+		if (call->state == UPCALL_ENDED || call->state == UPCALL_NEW)
 			ended[n++] = call;
 	}
 	if (!call)
 		upcall_callback_end_locked(cb);
+	more = call || upcall_room_retired_locked(cb);
 	spin_unlock(&cb->peer->lock);
 	/* The owner's references, which ending them left to us. */
 	while (n--)
 		upcall_call_put(ended[n]);
-	return call;
+	return more;
 }
 
 /* From LIVE to CLOSING, once. */

@@ -43,6 +43,7 @@ enum upcall_cb_state {
  * @queued: struct upcall_call that are QUEUED.
  * @running: Those that are TAKEN or DELIVERED; the ones without an answer come first.
  * @released: The RELEASED event.
+ * @rooms: struct upcall_room: who waits for room in the queue.
  * @pool: Room in the queue; QUEUED and TAKEN calls fill it.
  * @nrunning: Calls that are DELIVERED.
  * @cancelling: CANCEL events of it that receivers are copying: RELEASED waits for them.
@@ -76,6 +77,7 @@ struct upcall_callback {
 	struct list_head queued;
 	struct list_head running;
 	struct upcall_event_node released;
+	struct list_head rooms;
 	struct upcall_pool pool;
 	u32 nrunning;
 	u32 cancelling;

@@ -184,6 +184,28 @@ static int invoke_wait(struct upcall_peer *peer, struct upcall_call *call,
 	return invoke_collect(peer, call, args, user, usize);
 }
 
+/* A notification, queued or waiting for room: that it was queued is its caller's end. */
+static int invoke_oneway(struct upcall_peer *peer, struct upcall_call *call,
+			 struct upcall_invoke *args, struct upcall_invoke __user *user, u32 usize)
+{
+	ktime_t deadline = upcall_time_read(args->deadline_ns);
+	ktime_t *until = args->flags & UPCALL_INVOKE_NO_DEADLINE ? NULL : &deadline;
+	int err;
+
+	if (call->wait_room) {
+		err = invoke_sleep(call, until, TASK_INTERRUPTIBLE);
+		if (err)
+			upcall_call_abandon(call, err);
+		upcall_submit_unlink(peer, call);
+		args->seq = call->seq;
+	}
+	err = call->answer.err;
+	if (err)	/* else it is its owner's business by now */
+		upcall_submit_say_answer(args, call);
+	args->stage = UPCALL_STAGE_NOT_DELIVERED;
+	return invoke_write(args, user, usize) ?: err;
+}
+
 /**
  * upcall_invoke() - INVOKE: a call and its answer, or a notification
  * @peer: The caller's.
@@ -206,12 +228,10 @@ int upcall_invoke(struct upcall_peer *peer, struct upcall_submit *submit,
 		err = PTR_ERR(call);
 		return upcall_invoke_refuse(peer, args, user, usize, err);
 	}
-	if (args->flags & UPCALL_INVOKE_ONEWAY) {
-		args->stage = UPCALL_STAGE_NOT_DELIVERED;
-		err = invoke_write(args, user, usize);
-	} else {
+	if (args->flags & UPCALL_INVOKE_ONEWAY)
+		err = invoke_oneway(peer, call, args, user, usize);
+	else
 		err = invoke_wait(peer, call, args, user, usize);
-	}
 	upcall_call_put(call);
 	return err;
 }

@@ -43,7 +43,7 @@ static_assert(sizeof(struct upcall_config) == 24);
 /* What INFO announces; each bit is worked for by the tests of that feature. */
 #define FEATURES	(UPCALL_FEATURE_SYNC | UPCALL_FEATURE_ONEWAY | UPCALL_FEATURE_CANCEL | \
 			 UPCALL_FEATURE_ASYNC | UPCALL_FEATURE_NOTIFY | UPCALL_FEATURE_AUTOEND | \
-			 UPCALL_FEATURE_SERIAL | UPCALL_FEATURE_NESTED)
+			 UPCALL_FEATURE_SERIAL | UPCALL_FEATURE_NESTED | UPCALL_FEATURE_WAIT_ROOM)
 
 /* Copies a struct in whose size stands in front: *@usize is as the caller compiled it. */
 static int args_read(void *args, size_t ksize, const void __user *user, u32 *usize)

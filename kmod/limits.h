@@ -36,6 +36,9 @@
 /* Calls that are ended under one hold of a peer's lock: some tens of microseconds. */
 #define UPCALL_BATCH_ENDED		64U
 
+/* Who waits for room and is served by one hold of the lock, beside whoever freed it. */
+#define UPCALL_BATCH_ROOM		16U
+
 /* Nothing larger is copied from or to a struct at once. */
 #define UPCALL_MAX_STRUCT		4096U
 

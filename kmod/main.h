@@ -31,6 +31,9 @@
  * cannot be withdrawn any more. The caller's side is one bit, @answered, and what
  * was answered.
  *
+ * With WAIT_ROOM a call is NEW until there is room in the queue, and is submitted by whoever
+ * frees it: see room.c. What was refused for want of room clears EPOLLOUT: see refusal.c.
+ *
  * An INVOKE waits for its answer; an asynchronous call is told it by a RESULT event, whose way
  * is in async.c. Calls that were made while another one ran may name it as their parent: see
  * chain.c. Of a SERIAL callback one call at a time is among what its owner can take, or
@@ -46,6 +49,7 @@
 /**
  * DOC: Locking
  *
+ *	refusal->mutex		one per peer, who calls; sleeps; RCU inside
  *	peer->lock		one per peer, never two of them at a time
  *	  registry_lock		the idr and the free list of slots
  *	  peer->recv_wait, event_wait, poll_wait, call->wait	(their own locks)
@@ -64,7 +68,9 @@
  * one side to the other by a lockless list.
  *
  * No lock is held across an allocation that sleeps or a copy from or to user memory.
- * All are spinlocks, taken in process context only; the timer of deadlines takes none.
+ * All but the mutex are spinlocks, taken in process context only; the timer of deadlines takes
+ * none. A queue's room, and who waits for it, are under the lock of the owner's peer, also
+ * the refusal that belongs to the caller's peer; who frees room wakes that one's poll_wait.
  */
 
 /**
@@ -75,9 +81,12 @@
  *		its end, which every open file comes to.
  *		Freed after a grace period: LIST finds peers under RCU.
  * callback	references: the registry from REGISTER until GONE, each of its calls,
- *		each lookup, a receiver that copies RELEASED. Freed after a grace period:
+ *		each lookup, a receiver that copies RELEASED, a refusal that waits for it,
+ *		work for a room. Freed after a grace period:
  *		lookups are lockless, and take a reference unless it is zero.
- * call		references: the owner's side from QUEUED to ENDED, the caller's @outgoing,
+ * room		who of one uid waits for a queue: as long as anybody does, or its work.
+ * call		references: the owner's side from QUEUED to ENDED, or from when it waits for
+ *		room, the caller's @outgoing,
  *		the thread that waits, a CANCEL event, a RESULT, a receiver that is copying it.
  *		Freed at once: nothing finds a call without a lock. Its memory stays for calls
  *		that are nested in it (@links), and can be seen through them only.

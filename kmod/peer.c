@@ -50,6 +50,7 @@ struct upcall_peer *upcall_peer_new(void)
 	upcall_ids_init(&peer->incoming);
 	upcall_ids_init(&peer->outgoing_ids);
 	upcall_async_init(peer);
+	mutex_init(&peer->refusal.mutex);
 	init_waitqueue_head(&peer->recv_wait);
 	init_waitqueue_head(&peer->event_wait);
 	init_waitqueue_head(&peer->poll_wait);
@@ -292,6 +293,7 @@ void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death
 	spin_unlock(&peer->lock);
 	UPCALL_HOOK(dead);
 
+	upcall_refusal_forget(peer);
 	while ((call = peer_take_outgoing(peer))) {
 		upcall_call_abandon(call, -ESHUTDOWN);
 		upcall_call_put(call);
@@ -356,7 +358,9 @@ __poll_t upcall_peer_poll(struct upcall_peer *peer, struct file *file, poll_tabl
 
 	poll_wait(file, &peer->poll_wait, wait);
 	spin_lock(&peer->lock);
-	mask = peer->dead ? EPOLLHUP : EPOLLOUT | EPOLLWRNORM;
+	mask = peer->dead ? EPOLLHUP : 0;
+	if (!mask && READ_ONCE(peer->refusal.by) == UPCALL_REFUSED_BY_NONE)
+		mask = EPOLLOUT | EPOLLWRNORM;
 	if (!peer->dead)
 		upcall_async_land_locked(peer);
 	if (!list_empty(&peer->queue) || !list_empty(&peer->events) ||

@@ -17,6 +17,7 @@
 #include <linux/upcall.h>
 #include "ids.h"
 #include "owner.h"
+#include "room.h"
 
 struct upcall_call;
 
@@ -37,7 +38,7 @@ struct upcall_call;
  * @nested: Of QUEUED calls, and of those whose CANCEL waits, the ones that lead back to
  *	calls of this peer.
  * @events: CANCEL and RELEASED events that wait.
- * @incoming: QUEUED to DELIVERED calls by the owner's id.
+ * @incoming: QUEUED to DELIVERED calls by the owner's id; and those that wait for room, NEW.
  * @nqueued: QUEUED and TAKEN calls.
  * @nrunning: DELIVERED calls.
  * @receivers: Threads that wait for events.
@@ -50,6 +51,7 @@ struct upcall_call;
  * @deadlines: Of asynchronous calls.
  * @deadline_timer: For the earliest of them.
  * @deadline_work: Gives up the calls that are due.
+ * @refusal: What EPOLLOUT waits for; @lock is not its lock.
  * @recv_wait: Where receivers sleep that take calls: woken one at a time.
  * @event_wait: Where those sleep that take other events only.
  * @poll_wait: poll(2) and epoll: lives as long as the file, as @refs counts it.
@@ -85,6 +87,7 @@ struct upcall_peer {
 	struct timerqueue_head deadlines;
 	struct hrtimer deadline_timer;
 	struct work_struct deadline_work;
+	struct upcall_refusal refusal;
 
 	wait_queue_head_t recv_wait;
 	wait_queue_head_t event_wait;

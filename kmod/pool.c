@@ -35,12 +35,17 @@ static void share_free(struct upcall_pool *pool, struct upcall_share *share)
 }
 
 /* An idle share is kept if it is the only one: most queues have one caller at a time. */
+static void share_tidy(struct upcall_pool *pool, struct upcall_share *share)
+{
+	if (!share->calls && !share->waiting && rb_first(&pool->shares) != rb_last(&pool->shares))
+		share_free(pool, share);
+}
+
 static void share_drop(struct upcall_pool *pool, struct upcall_share *share, u32 bytes)
 {
 	share->calls--;
 	share->bytes -= bytes;
-	if (!share->calls && rb_first(&pool->shares) != rb_last(&pool->shares))
-		share_free(pool, share);
+	share_tidy(pool, share);
 }
 
 /* From @share up to and with @last, or to the top if that is NULL. */
@@ -55,13 +60,20 @@ static void share_drop_chain(struct upcall_pool *pool, struct upcall_share *shar
 	}
 }
 
-static struct upcall_share *share_get(struct upcall_pool *pool, struct upcall_account *account)
+static struct upcall_share *share_find(const struct upcall_pool *pool,
+				       const struct upcall_account *account)
 {
 	struct rb_node *node = rb_find(account, &pool->shares, share_find_compare);
-	struct upcall_share *share;
 
-	if (node)
-		return rb_entry(node, struct upcall_share, node);
+	return node ? rb_entry(node, struct upcall_share, node) : NULL;
+}
+
+static struct upcall_share *share_get(struct upcall_pool *pool, struct upcall_account *account)
+{
+	struct upcall_share *share = share_find(pool, account);
+
+	if (share)
+		return share;
 	share = kzalloc(sizeof(*share), GFP_ATOMIC | __GFP_ACCOUNT | __GFP_NOWARN);
 	if (!share)
 		return NULL;
@@ -87,7 +99,7 @@ static struct upcall_share *share_take(struct upcall_pool *pool, struct upcall_a
 	if (!share)
 		return ERR_PTR(-ENOMEM);
 	if (!share_has_room(pool, share, bytes)) {
-		if (!share->calls)
+		if (!share->calls && !share->waiting)
 			share_free(pool, share);
 		return ERR_PTR(-EAGAIN);
 	}
@@ -177,6 +189,80 @@ void upcall_pool_drop(struct upcall_pool *pool, struct upcall_share *share, u32 
 	share_drop_chain(pool, share, NULL, bytes);
 	pool->calls--;
 	pool->bytes -= bytes;
+}
+
+/**
+ * upcall_pool_has_room() - Whether a call could be taken now
+ * @pool: Of its queue.
+ * @account: Of the caller.
+ * @bytes: Of the argument.
+ *
+ * Looks at the top account only: of all that a call counts in it has the largest share, and
+ * the rule is the same for each.
+ *
+ * Context: Under the lock of the queue.
+ * Return: True if so.
+ */
+bool upcall_pool_has_room(const struct upcall_pool *pool, const struct upcall_account *account,
+			  u32 bytes)
+{
+	static const struct upcall_share none;
+	const struct upcall_share *share;
+
+	if (pool->calls >= pool->max_calls || bytes > pool->max_bytes - pool->bytes)
+		return false;
+	while (account->parent)
+		account = account->parent;
+	share = share_find(pool, account);
+	return share_has_room(pool, share ?: &none, bytes);
+}
+
+static void share_unhold_below(struct upcall_pool *pool, struct upcall_account *account,
+			       const struct upcall_account *end)
+{
+	for (; account != end; account = account->parent) {
+		struct upcall_share *share = share_find(pool, account);
+
+		share->waiting--;
+		share_tidy(pool, share);
+	}
+}
+
+/**
+ * upcall_pool_hold() - A call waits for room, and is to need no memory when there is some
+ * @pool: Of the queue.
+ * @account: Of the caller.
+ *
+ * Context: Under the lock of the queue.
+ * Return: 0, and upcall_pool_take() does not fail with -ENOMEM for it until
+ *	upcall_pool_unhold(); or -ENOMEM.
+ */
+int upcall_pool_hold(struct upcall_pool *pool, struct upcall_account *account)
+{
+	struct upcall_account *a;
+
+	for (a = account; a; a = a->parent) {
+		struct upcall_share *share = share_get(pool, a);
+
+		if (!share) {
+			share_unhold_below(pool, account, a);
+			return -ENOMEM;
+		}
+		share->waiting++;
+	}
+	return 0;
+}
+
+/**
+ * upcall_pool_unhold() - Undo upcall_pool_hold()
+ * @pool: The same.
+ * @account: The same.
+ *
+ * Context: Under the lock of the queue.
+ */
+void upcall_pool_unhold(struct upcall_pool *pool, struct upcall_account *account)
+{
+	share_unhold_below(pool, account, NULL);
 }
 
 /**

@@ -21,14 +21,16 @@ static inline u64 upcall_half_of_left(u64 max, u64 all, u64 mine)
  * @node: In the tree of that queue, by the account's id. Protected by the lock of the queue.
  * @account: Referenced.
  * @parent: The share of the account above it, in the same queue; while @calls is not 0.
- * @calls: That wait in the queue.
- * @bytes: Of their arguments.
+ * @calls: That are QUEUED or TAKEN.
+ * @waiting: Calls that wait for room, and will be counted here. They keep it.
+ * @bytes: Of the arguments of @calls.
  */
 struct upcall_share {
 	struct rb_node node;
 	struct upcall_account *account;
 	struct upcall_share *parent;
 	u32 calls;
+	u32 waiting;
 	u64 bytes;
 };
 
@@ -52,6 +54,10 @@ struct upcall_share *upcall_pool_take(struct upcall_pool *pool, struct upcall_ac
 				      u32 bytes);
 int upcall_pool_swap(struct upcall_pool *pool, struct upcall_share *share, u32 old, u32 new);
 void upcall_pool_drop(struct upcall_pool *pool, struct upcall_share *share, u32 bytes);
+bool upcall_pool_has_room(const struct upcall_pool *pool, const struct upcall_account *account,
+			  u32 bytes);
+int upcall_pool_hold(struct upcall_pool *pool, struct upcall_account *account);
+void upcall_pool_unhold(struct upcall_pool *pool, struct upcall_account *account);
 void upcall_pool_exit(struct upcall_pool *pool);
 
 #endif /* _UPCALL_POOL_H */

@@ -17,6 +17,7 @@
 #include "owner.h"
 #include "peer.h"
 #include "quota.h"
+#include "room.h"
 #include "trace.h"
 
 /* The peer of the callback: under its lock the call lives. */
@@ -99,7 +100,7 @@ static int call_admit_locked(struct upcall_call *call, struct upcall_call *old)
 		err = PTR_ERR_OR_ZERO(call->share);
 	}
 	if (err) {
-		cb->refused += err == -EAGAIN;
+		cb->refused += err == -EAGAIN && !call->wait_room;
 		return err;
 	}
 	err = upcall_ids_add_locked(&cb->peer->incoming, call, &call->owner_id);
@@ -123,6 +124,37 @@ static void call_replace_locked(struct upcall_call *call, struct upcall_call *ol
 	upcall_ids_remove_locked(&owner->incoming, old->owner_id);
 }
 
+/* @call has room and an id, and its owner's side has a reference. A notification is answered. */
+static void call_queued_locked(struct upcall_call *call)
+{
+	call->state = UPCALL_QUEUED;
+	call->queued_at = ktime_get();
+	call->seq = ++call->cb->seq;
+	if (call->wait_room && (call->flags & UPCALL_CALL_ONEWAY))
+		upcall_call_answer_locked(call, 0, UPCALL_STAGE_NOT_DELIVERED);
+	else if (call->flags & UPCALL_CALL_ONEWAY)
+		call->answered = true;	/* nobody waits for that */
+	trace_upcall_queued(call);
+}
+
+/**
+ * upcall_call_enqueue_locked() - Put a call into its owner's queue
+ * @call: NEW, with @share, @owner_id and the reference of its owner's side. See also room.c.
+ */
+void upcall_call_enqueue_locked(struct upcall_call *call)
+{
+	struct upcall_callback *cb = call->cb;
+
+	lockdep_assert_held(&cb->peer->lock);
+	call_queued_locked(call);
+	list_add_tail(&call->cb_link, &cb->queued);
+	cb->peer->nqueued++;
+	if (cb->flags & UPCALL_REGISTER_SERIAL)
+		call_serial_next_locked(cb);
+	else
+		upcall_call_ready_locked(call, false);
+}
+
 /* The call whose place it took, whose owner's reference is the caller's; NULL; or an error. */
 static struct upcall_call *call_queue_locked(struct upcall_call *call)
 {
@@ -137,24 +169,24 @@ static struct upcall_call *call_queue_locked(struct upcall_call *call)
 	if (err)
 		return ERR_PTR(err);
 	old = call_latest_locked(call);
+	if (!old && call->wait_room && upcall_room_has_waiters_locked(cb, call->from->account))
+		return ERR_PTR(upcall_room_wait_locked(call));
 	err = call_admit_locked(call, old);
-	if (err)
+	if (err == -EAGAIN && call->wait_room)
+		err = upcall_room_wait_locked(call);
+	else if (!err)
+		refcount_inc(&call->refs);	/* the owner's side */
+	if (err || call->room)
 		return ERR_PTR(err);
-	refcount_inc(&call->refs);	/* the owner's side */
-	call->state = UPCALL_QUEUED;
-	call->queued_at = ktime_get();
-	call->seq = ++cb->seq;
-	if (old) {
-		call_replace_locked(call, old);
-		return old;
+	if (!old) {
+		upcall_call_enqueue_locked(call);
+		return NULL;
 	}
-	list_add_tail(&call->cb_link, &cb->queued);
-	cb->peer->nqueued++;
-	if (cb->flags & UPCALL_REGISTER_SERIAL)
-		call_serial_next_locked(cb);
-	else
-		upcall_call_ready_locked(call, false);
-	return NULL;
+	call_queued_locked(call);
+	call_replace_locked(call, old);
+	if (call->arg_len < old->arg_len)
+		upcall_room_freed_locked(cb);
+	return old;
 }
 
 /**
@@ -163,7 +195,7 @@ static struct upcall_call *call_queue_locked(struct upcall_call *call)
  *
  * Context: Process context, may sleep.
  * Return:
- * * 0		- it is QUEUED, or further
+ * * 0		- it is QUEUED, or further; with @wait_room it may wait for room
  * * -ESTALE	- the callback is not live any more
  * * -EAGAIN	- its queue is full for this uid
  * * -EDEADLK	- its owner waits for it, and cannot take it
@@ -177,12 +209,7 @@ int upcall_call_queue(struct upcall_call *call)
 
 	idr_preload(GFP_KERNEL);
 	spin_lock(&owner->lock);
-	if (call->answered && !(call->flags & UPCALL_CALL_ONEWAY))
-		old = ERR_PTR(call->answer.err);
-	else
-		old = call_queue_locked(call);
-	if (!IS_ERR(old))
-		trace_upcall_queued(call);
+	old = call->answered ? ERR_PTR(call->answer.err) : call_queue_locked(call);
 	spin_unlock(&owner->lock);
 	idr_preload_end();
 	if (!IS_ERR_OR_NULL(old))
@@ -277,9 +304,10 @@ void upcall_call_end_locked(struct upcall_call *call)
 {
 	struct upcall_callback *cb = call->cb;
 	struct upcall_peer *owner = cb->peer;
+	bool delivered = call->state == UPCALL_DELIVERED;
 
 	lockdep_assert_held(&owner->lock);
-	if (call->state == UPCALL_DELIVERED) {
+	if (delivered) {
 		cb->run_ns += ktime_to_ns(ktime_sub(ktime_get(), call->taken_at));
 		cb->nrunning--;
 		owner->nrunning--;
@@ -295,6 +323,8 @@ void upcall_call_end_locked(struct upcall_call *call)
 	if (upcall_event_node_drop(&call->cancel))
 		refcount_dec(&call->refs);
 	call_serial_next_locked(cb);
+	if (!delivered)
+		upcall_room_freed_locked(cb);
 	upcall_callback_end_locked(cb);
 }
 
@@ -351,6 +381,7 @@ bool upcall_call_delivered_locked(struct upcall_call *call)
 	cb->delivered++;
 	cb->queued_ns += ktime_to_ns(ktime_sub(call->taken_at, call->queued_at));
 	trace_upcall_delivered(call);
+	upcall_room_freed_locked(cb);
 	if (call->flags & UPCALL_CALL_ENDED) {
 		upcall_call_end_locked(call);
 		return true;
@@ -360,6 +391,17 @@ bool upcall_call_delivered_locked(struct upcall_call *call)
 	else if (call->answered)
 		upcall_call_cancel_locked(call);
 	return false;
+}
+
+/* True if it was not delivered, and will not be: the owner's reference is the caller's to put. */
+static bool call_take_back_locked(struct upcall_call *call, int err)
+{
+	if (call->state != UPCALL_QUEUED)
+		return upcall_room_leave_locked(call, err);
+	if (call->flags & UPCALL_CALL_ONEWAY)
+		return false;
+	upcall_call_unqueue_locked(call, err);
+	return true;
 }
 
 /**
@@ -372,22 +414,20 @@ bool upcall_call_delivered_locked(struct upcall_call *call)
 bool upcall_call_withdraw(struct upcall_call *call)
 {
 	struct upcall_peer *owner = call_owner(call);
-	bool queued, done;
+	bool back, done;
 
 	spin_lock(&owner->lock);
-	queued = call->state == UPCALL_QUEUED;
-	if (queued)
-		upcall_call_unqueue_locked(call, -ERESTARTSYS);
+	back = call_take_back_locked(call, -ERESTARTSYS);
 	done = call->answered;
 	spin_unlock(&owner->lock);
-	if (queued)
+	if (back)
 		upcall_call_put(call);
 	return done;
 }
 
 /**
  * upcall_call_abandon() - Give a call up
- * @call: In any state, even NEW; the caller has a reference.
+ * @call: In any state, even NEW; the caller has a reference. A queued notification stays.
  * @err: -errno, if it has no answer yet.
  *
  * Context: Process context.
@@ -395,16 +435,14 @@ bool upcall_call_withdraw(struct upcall_call *call)
 void upcall_call_abandon(struct upcall_call *call, int err)
 {
 	struct upcall_peer *owner = call_owner(call);
-	bool queued;
+	bool back;
 
 	spin_lock(&owner->lock);
-	queued = call->state == UPCALL_QUEUED;
-	if (queued)
-		upcall_call_unqueue_locked(call, err);
-	else if (upcall_call_answer_locked(call, err, upcall_call_stage_locked(call)) &&
-		 call->state != UPCALL_NEW)
+	back = call_take_back_locked(call, err);
+	if (!back && upcall_call_answer_locked(call, err, upcall_call_stage_locked(call)) &&
+	    call->state != UPCALL_NEW)
 		upcall_call_cancel_locked(call);
 	spin_unlock(&owner->lock);
-	if (queued)
+	if (back)
 		upcall_call_put(call);
 }

@@ -12,11 +12,12 @@
 #include "main.h"
 #include "peer.h"
 #include "registry.h"
+#include "room.h"
 #include "submit.h"
 #include "timens.h"
 
 #define SUBMIT_FLAGS	(UPCALL_INVOKE_ONEWAY | UPCALL_INVOKE_NO_DEADLINE | \
-			 UPCALL_INVOKE_SIGNATURE | UPCALL_INVOKE_LATEST)
+			 UPCALL_INVOKE_SIGNATURE | UPCALL_INVOKE_WAIT_ROOM | UPCALL_INVOKE_LATEST)
 
 static int submit_check_oneway(const struct upcall_invoke *args)
 {
@@ -87,7 +88,8 @@ void upcall_submit_say_answer(struct upcall_invoke *args, struct upcall_call *ca
 	args->seq = call->seq;
 	args->stage = answer->stage;
 	args->status = answer->status;
-	args->total_ns = ktime_to_ns(ktime_sub(answer->when, call->queued_at));
+	if (call->queued_at)	/* else it waited for room in vain */
+		args->total_ns = ktime_to_ns(ktime_sub(answer->when, call->queued_at));
 	if (call->taken_at) {
 		args->queued_ns = ktime_to_ns(ktime_sub(call->taken_at, call->queued_at));
 		args->run_ns = args->total_ns - args->queued_ns;
@@ -127,8 +129,10 @@ static int submit_link_locked(struct upcall_peer *peer, struct upcall_call *call
 
 	if (peer->dead)
 		return -ESHUTDOWN;
-	if (call->caller && peer->nresults >= UPCALL_MAX_OUTGOING)
+	if (call->caller && peer->nresults >= UPCALL_MAX_OUTGOING) {
+		upcall_refusal_by_results_locked(peer);
 		return -EAGAIN;
+	}
 	if (with_id)
 		err = upcall_ids_add_locked(&peer->outgoing_ids, call, &call->caller_id);
 	if (err)
@@ -181,6 +185,7 @@ bool upcall_submit_unlink_locked(struct upcall_peer *peer, struct upcall_call *c
 	peer->noutgoing--;
 	if (call->caller) {
 		peer->nresults--;
+		upcall_refusal_results_freed_locked(peer);
 		upcall_deadline_remove_locked(peer, call);
 	}
 	upcall_ids_remove_locked(&peer->outgoing_ids, call->caller_id);
@@ -205,11 +210,12 @@ void upcall_submit_unlink(struct upcall_peer *peer, struct upcall_call *call)
 		upcall_call_put(call);
 }
 
-/* A new call, queued; linked to its peer unless it is a notification. */
+/* A new call, queued or waiting for room; linked to its peer if anybody is to wait for it. */
 static struct upcall_call *submit_new(struct upcall_peer *peer, struct upcall_callback *cb,
 				      struct upcall_ident *from, struct upcall_submit *submit)
 {
-	bool oneway = submit->args.flags & UPCALL_INVOKE_ONEWAY;
+	bool link = !(submit->args.flags & UPCALL_INVOKE_ONEWAY) ||
+		    submit->args.flags & UPCALL_INVOKE_WAIT_ROOM;
 	struct upcall_call *call;
 	int err;
 
@@ -220,7 +226,7 @@ static struct upcall_call *submit_new(struct upcall_peer *peer, struct upcall_ca
 	if (IS_ERR(call))
 		return call;
 	UPCALL_HOOK(made);
-	if (!oneway)
+	if (link)
 		err = submit_link(peer, call, submit);
 	if (err)
 		goto out_put;
@@ -229,11 +235,14 @@ static struct upcall_call *submit_new(struct upcall_peer *peer, struct upcall_ca
 	if (err)
 		goto out_unlink;
 	UPCALL_HOOK(queued);
-	submit->args.seq = call->seq;
+	if (!call->wait_room)	/* else it is said later */
+		submit->args.seq = call->seq;
 	return call;
 
 out_unlink:
-	if (!oneway)
+	if (err == -EAGAIN)
+		upcall_refusal_remember(peer, call);
+	if (link)
 		upcall_submit_unlink(peer, call);
 out_put:
 	upcall_call_put(call);
@@ -269,8 +278,8 @@ static struct upcall_call *submit_target(struct upcall_peer *peer, struct upcall
  * @submit: @args checked by upcall_submit_check(); all that is [out] there is zero.
  *
  * Context: Process context, may sleep.
- * Return: The call with a reference, queued or further; or an ERR_PTR of INVOKE before its
- *	wait, or of CALL.
+ * Return: The call with a reference, queued or further, or waiting for room; or an ERR_PTR of
+ *	INVOKE before its wait, or of CALL.
  */
 struct upcall_call *upcall_submit(struct upcall_peer *peer, struct upcall_submit *submit)
 {

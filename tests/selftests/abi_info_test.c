@@ -98,7 +98,7 @@ TEST_F(pair, features_are_those_that_this_version_builds)
 {
 	EXPECT_EQ(UPCALL_FEATURE_SYNC | UPCALL_FEATURE_ONEWAY | UPCALL_FEATURE_CANCEL |
 		  UPCALL_FEATURE_ASYNC | UPCALL_FEATURE_NOTIFY | UPCALL_FEATURE_AUTOEND |
-		  UPCALL_FEATURE_SERIAL | UPCALL_FEATURE_NESTED,
+		  UPCALL_FEATURE_SERIAL | UPCALL_FEATURE_NESTED | UPCALL_FEATURE_WAIT_ROOM,
 		  features(self->caller));
 }
 
@@ -173,7 +173,6 @@ TEST_F(pair, unbuilt_invoke_flags_are_einval_and_their_features_absent)
 {
 	static const struct { uint32_t flag; uint64_t feature; } unbuilt[] = {
 		{ UPCALL_INVOKE_STUB_FD, UPCALL_FEATURE_STUB },
-		{ UPCALL_INVOKE_WAIT_ROOM, UPCALL_FEATURE_WAIT_ROOM },
 	};
 	struct upcall_invoke args;
 	size_t i;
