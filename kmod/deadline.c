@@ -11,6 +11,7 @@
 #include <linux/workqueue.h>
 #include "async.h"
 #include "call.h"
+#include "hook.h"
 #include "main.h"
 #include "peer.h"
 
@@ -51,6 +52,7 @@ static void deadline_work(struct work_struct *work)
 	while ((call = deadline_take(peer))) {
 		upcall_call_abandon(call, -ETIMEDOUT);
 		upcall_call_put(call);
+		UPCALL_HOOK(expired);
 		cond_resched();
 	}
 }

@@ -194,6 +194,7 @@ static const struct way invoke = {
 	.collect = sync_collect,
 	.again = sync_again,
 	.cancel = sync_cancel,
+	.dead = ECANCELED,
 };
 
 int main(void)

@@ -94,6 +94,12 @@ struct race_notes {
 	int replied;
 	bool receive_done;
 	bool reply_done;
+
+	/* Of the caller, if its call is asynchronous. */
+	struct upcall_event_result result;
+	char bytes[64];		/* of the reply */
+	int listened;		/* what its wait for the RESULT returned */
+	bool listen_done;
 };
 
 struct race {
@@ -104,6 +110,7 @@ struct race {
 	uint64_t deadline;	/* of the call, CLOCK_MONOTONIC; 0: none */
 	const char *held;	/* where somebody stops, or NULL */
 	bool answered;
+	bool listening;		/* the caller waits for the RESULT of an asynchronous call */
 	int answer;		/* an errno, or DIES */
 	uint32_t stage;
 	uint32_t reason;
@@ -121,6 +128,8 @@ struct race {
  * @collect: Waits for the answer, into @answer, @stage and @reason.
  * @again: Comes back to the call: an errno.
  * @cancel: CANCEL, by the caller, which must succeed.
+ * @expired: NULL, or waits until the deadline of a call that is held has done its work.
+ * @dead: The errno with which a call ends whose caller died.
  */
 struct way {
 	const char *name;
@@ -130,6 +139,8 @@ struct way {
 	void (*collect)(struct race *race);
 	int (*again)(struct race *race);
 	bool (*cancel)(struct race *race);
+	bool (*expired)(struct race *race);
+	int dead;
 };
 
 static struct race_notes *notes;

@@ -93,6 +93,8 @@ static inline void race_collect(struct race *race)
 		return;
 	if (race->cell->event == CALLER_KILLED) {
 		must(race, reap(race->caller.pid) == SIGKILL);
+		/* A death is done by others, too; its calls are not its own then. */
+		must(race, eventually(!listed_user(my_peer, ALICE, 0).queued_calls));
 		race->answer = DIES;
 	} else {
 		race->way->collect(race);
@@ -160,6 +162,8 @@ static inline bool deadline_passes(struct race *race)
 {
 	while (now_ns() < race->deadline)
 		usleep(1000);
+	if (race->way->expired && !race->way->expired(race))
+		return false;
 	return race_collect_now(race);
 }
 
@@ -219,7 +223,7 @@ static inline bool race_go_on(struct race *race)
 		return false;
 	if (caller_is_held(race)) {
 		/* It waits for its reply; or it is over, before anybody could take it. */
-		if (race->cell->state == NOT_QUEUED && race->cell->event == REBOUND)
+		if (race->cell->state == NOT_QUEUED && !race->cell->answer)
 			return race_is_queued(race);
 		race_collect(race);
 	} else if (race->held && owner_lives(race)) {
@@ -249,7 +253,8 @@ static inline void judge_dead(struct race *race)
 	must(race, trace_read(&race_trace));
 	must(race, trace_count(&race_trace, "upcall_ended:", "") == 1);
 	snprintf(what, sizeof(what), "err=%d stage=%u",
-		 race->cell->stage == UPCALL_STAGE_REPLIED ? 0 : -ECANCELED, race->cell->stage);
+		 race->cell->stage == UPCALL_STAGE_REPLIED ? 0 : -race->way->dead,
+		 race->cell->stage);
 	if (trace_count(&race_trace, "upcall_ended:", what) != 1)
 		wrong(race, "no end with %s", what);
 }
