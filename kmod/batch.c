@@ -22,7 +22,8 @@ static bool batch_fits(struct upcall_batch *batch, struct upcall_event_node *nod
 {
 	u32 size = upcall_node_size(node);
 
-	if (size <= room - batch->used && batch->count < UPCALL_MAX_EVENTS)
+	if (size <= room - batch->used && batch->count < UPCALL_MAX_EVENTS &&
+	    batch->fds + upcall_fds_count(upcall_node_fds(node)) <= UPCALL_MAX_FDS)
 		return true;
 	if (!batch->count)
 		batch->needed = size;
@@ -40,6 +41,7 @@ static void batch_add_locked(struct upcall_batch *batch, struct upcall_event_nod
 		node->cookie = upcall_node_callback(node)->cookie;
 	list_move_tail(&node->link, &batch->events);
 	batch->count++;
+	batch->fds += upcall_fds_count(upcall_node_fds(node));
 	batch->used += upcall_node_size(node);
 }
 
@@ -190,7 +192,7 @@ void upcall_batch_take_locked(struct upcall_batch *batch, struct upcall_peer *pe
 }
 
 /**
- * upcall_batch_copy() - Write the events to their receiver
+ * upcall_batch_copy() - Write the events to their receiver, all but their descriptors
  * @batch: Taken.
  * @args: Where to.
  *
@@ -205,6 +207,31 @@ int upcall_batch_copy(struct upcall_batch *batch, const struct upcall_exchange *
 
 	list_for_each_entry(node, &batch->events, link) {
 		err = upcall_node_copy(node, to);
+		if (err)
+			return err;
+		to += upcall_node_size(node);
+	}
+	return 0;
+}
+
+/**
+ * upcall_batch_deliver_fds() - Install the descriptors of the events in their receiver
+ * @batch: Copied. After a failure upcall_batch_return() takes them back.
+ * @args: Where to.
+ *
+ * Context: Process context, may fault.
+ * Return: 0 or -EFAULT.
+ */
+int upcall_batch_deliver_fds(struct upcall_batch *batch, const struct upcall_exchange *args)
+{
+	char __user *to = u64_to_user_ptr(args->events);
+	struct upcall_event_node *node;
+	int err;
+
+	if (!batch->fds)
+		return 0;
+	list_for_each_entry(node, &batch->events, link) {
+		err = upcall_node_deliver_fds(node, to);
 		if (err)
 			return err;
 		to += upcall_node_size(node);
@@ -302,12 +329,15 @@ void upcall_batch_return(struct upcall_batch *batch, struct upcall_peer *peer)
 
 	/* Last one first, so that the first one ends up in front. */
 	list_for_each_entry_safe_reverse(node, prev, &batch->events, link) {
+		upcall_fds_undeliver(upcall_node_fds(node));
 		spin_lock(&peer->lock);
 		type = node->type;
 		call = type == UPCALL_EVENT_CALL ? upcall_node_call(node) : NULL;
 		was_taken = call && call->state == UPCALL_TAKEN;
 		put = batch_return_locked(peer, node);
 		ended = was_taken && call->state == UPCALL_ENDED;
+		if (call && call->state == UPCALL_ENDED)
+			upcall_fds_drop(&call->fds);
 		if (upcall_event_node_waits(node))
 			upcall_peer_wake_locked(peer, type);
 		spin_unlock(&peer->lock);
@@ -323,6 +353,7 @@ static void batch_commit_one_locked(struct upcall_peer *peer, struct upcall_even
 {
 	switch (node->type) {
 	case UPCALL_EVENT_CALL:
+		upcall_fds_drop(&upcall_node_call(node)->fds);
 		if (upcall_node_call(node)->state == UPCALL_TAKEN)
 			node->owed = upcall_call_delivered_locked(upcall_node_call(node));
 		break;

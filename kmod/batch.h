@@ -16,6 +16,7 @@ struct upcall_peer;
  * @events: struct upcall_event_node, in the order in which they are written.
  * @count: How many.
  * @calls: How many of them are CALLs.
+ * @fds: How many descriptors ride with them.
  * @used: Bytes that they take.
  * @needed: Bytes that the first event wants, if not even that fits.
  * @swamped: There are calls, but their owner has to end others first.
@@ -25,6 +26,7 @@ struct upcall_batch {
 	struct list_head events;
 	u32 count;
 	u32 calls;
+	u32 fds;
 	u32 used;
 	u32 needed;
 	bool swamped;
@@ -35,6 +37,7 @@ void upcall_batch_take_locked(struct upcall_batch *batch, struct upcall_peer *pe
 bool upcall_batch_chain_ready_locked(struct upcall_peer *peer, const struct upcall_call *wait,
 				     bool calls);
 int upcall_batch_copy(struct upcall_batch *batch, const struct upcall_exchange *args);
+int upcall_batch_deliver_fds(struct upcall_batch *batch, const struct upcall_exchange *args);
 void upcall_batch_return(struct upcall_batch *batch, struct upcall_peer *peer);
 void upcall_batch_commit(struct upcall_batch *batch, struct upcall_peer *peer);
 

@@ -120,6 +120,7 @@ static void call_fill(struct upcall_call *call, struct upcall_callback *cb,
 	call->op = args->op;
 	call->arg_len = args->arg_len;
 	call->reply_max = args->reply_max;
+	call->reply_fd_max = args->reply_fd_room;
 	call->bytes = args->arg_len + args->reply_max;
 	call->wait_room = args->flags & UPCALL_INVOKE_WAIT_ROOM;
 	if (args->flags & UPCALL_INVOKE_ONEWAY) {
@@ -139,6 +140,24 @@ static void call_fill(struct upcall_call *call, struct upcall_callback *cb,
 	init_waitqueue_head(&call->wait);
 }
 
+/* What rides with it. */
+static int call_load(struct upcall_call *call, const struct upcall_invoke *args)
+{
+	struct upcall_fds *fds;
+	int err;
+
+	err = upcall_payload_from_user(&call->arg, args->arg, args->arg_len, NULL,
+				       GFP_KERNEL_ACCOUNT);
+	if (err)
+		return err;
+	fds = upcall_fds_take(args->fds, args->fd_count, call->from->account,
+			      rlimit(RLIMIT_NOFILE));
+	if (IS_ERR(fds))
+		return PTR_ERR(fds);
+	call->fds = fds;
+	return 0;
+}
+
 /**
  * upcall_call_new() - Make a call, charge its caller and take its argument
  * @caller: The peer that calls.
@@ -147,7 +166,8 @@ static void call_fill(struct upcall_call *call, struct upcall_callback *cb,
  * @submit: Checked by the caller.
  *
  * Context: Process context, may sleep.
- * Return: A NEW call with one reference; ERR_PTR of -EDQUOT, -ENOMEM or -EFAULT.
+ * Return: A NEW call with one reference; ERR_PTR of -EDQUOT, -ENOMEM, -EFAULT or an error of
+ *	upcall_fds_take().
  */
 struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_callback *cb,
 				    struct upcall_ident *from, const struct upcall_submit *submit)
@@ -161,8 +181,7 @@ struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_ca
 	call_fill_caller(call, caller, from, submit);
 	err = call_charge(call);
 	if (!err)
-		err = upcall_payload_from_user(&call->arg, submit->args.arg, call->arg_len, NULL,
-					       GFP_KERNEL_ACCOUNT);
+		err = call_load(call, &submit->args);
 	if (err) {
 		upcall_call_put(call);
 		return ERR_PTR(err);
@@ -190,6 +209,8 @@ void upcall_call_put(struct upcall_call *call)
 		trace_upcall_ended(call);
 	upcall_payload_free(&call->arg);
 	upcall_payload_free(&call->answer.reply);
+	upcall_fds_free(call->fds);
+	upcall_fds_free(call->answer.fds);
 	upcall_call_uncharge(call);
 	mem_cgroup_put(call->memcg);
 	put_pid(call->tid);

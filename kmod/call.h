@@ -11,6 +11,7 @@
 #include <linux/upcall.h>
 #include <linux/wait.h>
 #include "event.h"
+#include "fds.h"
 #include "payload.h"
 
 struct mem_cgroup;
@@ -38,6 +39,7 @@ enum upcall_call_state {
  * @stage: UPCALL_STAGE_*.
  * @status: Of the reply.
  * @reply: The bytes, if @err is 0.
+ * @fds: The descriptors, if @err is 0; NULL: none.
  * @when: CLOCK_MONOTONIC.
  */
 struct upcall_answer {
@@ -45,6 +47,7 @@ struct upcall_answer {
 	u32 stage;
 	u32 status;
 	struct upcall_payload reply;
+	struct upcall_fds *fds;
 	ktime_t when;
 };
 
@@ -64,12 +67,15 @@ struct upcall_answer {
  * @op: As the caller gave it.
  * @arg_len: In bytes; @arg itself may be gone.
  * @reply_max: The longest reply that the caller accepts, in bytes.
+ * @reply_fd_max: How many descriptors it takes with it.
  * @bytes: What was charged for it: argument and reply room.
  * @wait_room: With UPCALL_INVOKE_WAIT_ROOM.
  * @caller_peer: The number of the caller's peer.
  * @deadline: CLOCK_MONOTONIC; for the owner to see, and of an asynchronous call ours to keep.
  * @queued_at: CLOCK_MONOTONIC.
  * @arg: The argument; freed by the receiver that delivered it.
+ * @fds: The descriptors that ride with it; NULL: none, or not any more. Protected by the owner's
+ *	peer->lock; while it is in a receiver's batch, only that one drops them.
  * @answer: Constant once @answered is set; next to @arg for hardened usercopy. Protected by
  *	the owner's peer->lock before, as all to @seq.
  * @state: enum upcall_call_state.
@@ -115,12 +121,14 @@ struct upcall_call {
 	u32 op;
 	u32 arg_len;
 	u32 reply_max;
+	u32 reply_fd_max;
 	u32 bytes;
 	bool wait_room;
 	int caller_peer;
 	ktime_t deadline;
 	ktime_t queued_at;
 	struct upcall_payload arg;
+	struct upcall_fds *fds;
 
 	struct upcall_answer answer;
 	enum upcall_call_state state;

@@ -43,13 +43,26 @@ struct upcall_callback *upcall_node_callback(struct upcall_event_node *node)
 }
 
 /**
- * upcall_node_size() - Bytes that an event takes in the buffer
+ * upcall_node_fds() - The descriptors that ride with an event
  * @node: Any.
  *
  * Context: Any context.
- * Return: A multiple of 8; at most a struct and UPCALL_MAX_PAYLOAD.
+ * Return: They, or NULL.
  */
-u32 upcall_node_size(struct upcall_event_node *node)
+struct upcall_fds *upcall_node_fds(struct upcall_event_node *node)
+{
+	switch (node->type) {
+	case UPCALL_EVENT_CALL:
+		return upcall_node_call(node)->fds;
+	case UPCALL_EVENT_RESULT:
+		return upcall_node_call(node)->answer.fds;
+	default:
+		return NULL;
+	}
+}
+
+/* Bytes before the numbers of descriptors: a struct and the payload. */
+static u32 node_fds_offset(struct upcall_event_node *node)
 {
 	switch (node->type) {
 	case UPCALL_EVENT_CALL:
@@ -62,6 +75,18 @@ u32 upcall_node_size(struct upcall_event_node *node)
 	default:
 		return sizeof(struct upcall_event);
 	}
+}
+
+/**
+ * upcall_node_size() - Bytes that an event takes in the buffer
+ * @node: Any.
+ *
+ * Context: Any context.
+ * Return: A multiple of 8; at most a struct, UPCALL_MAX_PAYLOAD and UPCALL_MAX_FDS numbers.
+ */
+u32 upcall_node_size(struct upcall_event_node *node)
+{
+	return node_fds_offset(node) + upcall_fds_size(upcall_node_fds(node));
 }
 
 static void event_fill_call(struct upcall_event_call *event, struct upcall_call *call)
@@ -85,7 +110,9 @@ static void event_fill_call(struct upcall_event_call *event, struct upcall_call 
 	event->depth = call->depth;
 	event->payload_offset = sizeof(*event);
 	event->payload_len = call->arg_len;
-	event->fds_offset = event->event.size;
+	event->fds_offset = node_fds_offset(&call->node);
+	event->fd_count = upcall_fds_count(call->fds);
+	event->reply_fd_max = call->reply_fd_max;
 }
 
 static void event_fill_result(struct upcall_event_result *event, struct upcall_call *call)
@@ -106,11 +133,12 @@ static void event_fill_result(struct upcall_event_result *event, struct upcall_c
 	event->total_ns = args.total_ns;
 	event->payload_offset = sizeof(*event);
 	event->payload_len = call->answer.reply.len;
-	event->fds_offset = event->event.size;
+	event->fds_offset = node_fds_offset(&call->result);
+	event->fd_count = upcall_fds_count(call->answer.fds);
 }
 
 /**
- * upcall_node_copy() - Write one event to its receiver
+ * upcall_node_copy() - Write one event to its receiver, all but its descriptors
  * @node: In that one's batch.
  * @to: Room for it. Padding behind a payload is not written: what stands there is the
  *	receiver's own.
@@ -149,5 +177,38 @@ int upcall_node_copy(struct upcall_event_node *node, char __user *to)
 	}
 	if (copy_to_user(to, &out, size))
 		return -EFAULT;
-	return payload ? upcall_payload_to_user(payload, to + size) : 0;
+	if (!payload)
+		return 0;
+	return upcall_payload_to_user(payload, to + size) ?:
+	       upcall_fds_clear(upcall_node_fds(node), to + node_fds_offset(node));
+}
+
+/* The receiver has no room for its descriptors, and gets the event without. */
+static int node_lose_fds(struct upcall_event_node *node, char __user *to)
+{
+	struct upcall_event_result __user *result = (void __user *)to;
+	struct upcall_event_call __user *call = (void __user *)to;
+	u32 flags = upcall_node_call(node)->flags | UPCALL_CALL_FDS_LOST;
+	int err;
+
+	if (node->type == UPCALL_EVENT_RESULT)
+		err = put_user(EMFILE, &result->error) ?: put_user(0, &result->fd_count);
+	else
+		err = put_user(flags, &call->flags) ?: put_user(0, &call->fd_count);
+	return err;
+}
+
+/**
+ * upcall_node_deliver_fds() - Install the descriptors of an event in its receiver
+ * @node: Copied. To be undone by upcall_fds_undeliver().
+ * @to: Where it was copied to.
+ *
+ * Context: Process context, may fault.
+ * Return: 0 or -EFAULT.
+ */
+int upcall_node_deliver_fds(struct upcall_event_node *node, char __user *to)
+{
+	int err = upcall_fds_deliver(upcall_node_fds(node), to + node_fds_offset(node));
+
+	return err == -EMFILE ? node_lose_fds(node, to) : err;
 }

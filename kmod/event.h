@@ -7,6 +7,7 @@
 
 struct upcall_call;
 struct upcall_callback;
+struct upcall_fds;
 
 /**
  * struct upcall_event_node - An event that waits in a peer; part of what it is about
@@ -59,6 +60,8 @@ static inline bool upcall_event_node_drop(struct upcall_event_node *node)
 struct upcall_call *upcall_node_call(struct upcall_event_node *node);
 struct upcall_callback *upcall_node_callback(struct upcall_event_node *node);
 u32 upcall_node_size(struct upcall_event_node *node);
+struct upcall_fds *upcall_node_fds(struct upcall_event_node *node);
 int upcall_node_copy(struct upcall_event_node *node, char __user *to);
+int upcall_node_deliver_fds(struct upcall_event_node *node, char __user *to);
 
 #endif /* _UPCALL_EVENT_H */

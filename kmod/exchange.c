@@ -52,8 +52,12 @@ int upcall_exchange_check(const struct upcall_exchange *args)
 /* Members that REPLY, REFUSE, CANCEL, RELEASE and REBIND do not know. */
 static bool command_has_call_members(const struct upcall_command *command)
 {
-	return command->deadline_ns || command->parent || command->fds || command->fd_count ||
-	       command->reply_max;
+	return command->deadline_ns || command->parent || command->reply_max;
+}
+
+static bool command_has_fds(const struct upcall_command *command)
+{
+	return command->fds || command->fd_count;
 }
 
 static bool command_has_data(const struct upcall_command *command)
@@ -65,7 +69,7 @@ static int command_reply(struct upcall_peer *peer, struct upcall_command *comman
 {
 	if (command->flags || command->user_data || command->value)
 		return -EINVAL;
-	if (command->data_len > UPCALL_MAX_PAYLOAD)
+	if (command->data_len > UPCALL_MAX_PAYLOAD || command->fd_count > UPCALL_MAX_FDS)
 		return -EINVAL;
 	return upcall_call_reply(peer, command, &command->needed);
 }
@@ -150,6 +154,8 @@ static int command_run(struct exchange *exchange, struct upcall_command *command
 		return upcall_async_notify(peer, command);
 	}
 	if (command->reply_fd_max || command_has_call_members(command))
+		return -EINVAL;
+	if (command->type != UPCALL_COMMAND_REPLY && command_has_fds(command))
 		return -EINVAL;
 	switch (command->type) {
 	case UPCALL_COMMAND_REPLY:

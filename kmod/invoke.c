@@ -130,6 +130,27 @@ static int invoke_detach(struct upcall_peer *peer, struct upcall_call *call,
 	return err;
 }
 
+/* The reply, into the calling process. Lost, all or only the descriptors, if that fails. */
+static int invoke_deliver(struct upcall_call *call, struct upcall_invoke *args)
+{
+	struct upcall_answer *answer = &call->answer;
+	u32 count = upcall_fds_count(answer->fds);
+	void __user *fds = u64_to_user_ptr(args->reply_fds);
+	int err;
+
+	if (upcall_payload_to_user(&answer->reply, u64_to_user_ptr(args->reply)))
+		return -EFAULT;
+	if (count > args->reply_fd_room)	/* it came back with less room */
+		err = -EMFILE;
+	else
+		err = upcall_fds_clear(answer->fds, fds) ?: upcall_fds_deliver(answer->fds, fds);
+	if (err == -EFAULT)
+		return err;
+	args->reply_len = answer->reply.len;
+	args->reply_fd_count = err ? 0 : count;
+	return err;
+}
+
 /*
  * The caller gets its answer. Ends its interest in the call, unless the reply is kept for
  * it: it fits what the caller accepts, but not the room it has now.
@@ -148,10 +169,10 @@ static int invoke_collect(struct upcall_peer *peer, struct upcall_call *call,
 		args->needed = reply->len;
 		args->call_id = call->caller_id;
 	} else if (!err) {
-		err = upcall_payload_to_user(reply, u64_to_user_ptr(args->reply));
-		args->reply_len = err ? 0 : reply->len;
+		err = invoke_deliver(call, args);
 	}
 	if (invoke_write(args, user, usize)) {
+		upcall_fds_undeliver(call->answer.fds);
 		kept = false;
 		err = -EFAULT;
 	}

@@ -43,7 +43,8 @@ static_assert(sizeof(struct upcall_config) == 24);
 /* What INFO announces; each bit is worked for by the tests of that feature. */
 #define FEATURES	(UPCALL_FEATURE_SYNC | UPCALL_FEATURE_ONEWAY | UPCALL_FEATURE_CANCEL | \
 			 UPCALL_FEATURE_ASYNC | UPCALL_FEATURE_NOTIFY | UPCALL_FEATURE_AUTOEND | \
-			 UPCALL_FEATURE_SERIAL | UPCALL_FEATURE_NESTED | UPCALL_FEATURE_WAIT_ROOM)
+			 UPCALL_FEATURE_SERIAL | UPCALL_FEATURE_NESTED | \
+			 UPCALL_FEATURE_WAIT_ROOM | UPCALL_FEATURE_FDS)
 
 /* Copies a struct in whose size stands in front: *@usize is as the caller compiled it. */
 static int args_read(void *args, size_t ksize, const void __user *user, u32 *usize)
@@ -84,14 +85,14 @@ static long ioctl_info(struct upcall_peer *peer, void __user *user)
 	args.max_queued_calls_user = READ_ONCE(upcall_max_calls_user);
 	args.max_commands = UPCALL_MAX_COMMANDS;
 	args.max_queued_bytes_user = READ_ONCE(upcall_max_bytes_user);
-	args.max_fds = 0;
+	args.max_fds = UPCALL_MAX_FDS;
 	args.max_nesting = UPCALL_MAX_NESTING;
 	return args_write(user, usize, &args, sizeof(args));
 }
 
 /* What this version builds: the others are EINVAL until they are in INFO's features. */
 #define REGISTER_FLAGS	(UPCALL_REGISTER_SIGNATURE | UPCALL_REGISTER_AUTOEND | \
-			 UPCALL_REGISTER_SERIAL)
+			 UPCALL_REGISTER_SERIAL | UPCALL_REGISTER_FDS)
 #define REBIND_FLAGS	UPCALL_REBIND_WORD
 #define RELEASE_FLAGS	(UPCALL_RELEASE_ABORT | UPCALL_RELEASE_WORD)
 

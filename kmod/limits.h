@@ -27,6 +27,12 @@
 #define UPCALL_CAP_CALLS_USER		65536U
 #define UPCALL_CAP_BYTES_USER		(64U << 20)
 
+/*
+ * Descriptors on their way by one uid; as many are open in four processes with the usual
+ * RLIMIT_NOFILE, by which the sender is bounded, too.
+ */
+#define UPCALL_CAP_FDS_USER		4096U
+
 /* Records of the dead: 48 bytes each, in one table of this fixed length. */
 #define UPCALL_GRAVES			16384U
 

@@ -214,6 +214,7 @@ static int list_next_user(u64 *cursor, union record *record)
 		user->callbacks = atomic_long_read(&account->used[UPCALL_CALLBACKS]);
 		user->queued_calls = atomic_long_read(&account->used[UPCALL_CALLS]);
 		user->queued_bytes = atomic_long_read(&account->used[UPCALL_BYTES]);
+		user->fds = atomic_long_read(&account->used[UPCALL_FDS]);
 		ret = sizeof(*user);
 	}
 	upcall_account_put(account);

@@ -220,6 +220,8 @@ static unsigned long account_limit(enum upcall_resource what, unsigned long used
 		return min_t(u64, READ_ONCE(upcall_max_callbacks_user), half);
 	case UPCALL_CALLS:
 		return READ_ONCE(upcall_max_calls_user);
+	case UPCALL_FDS:
+		return UPCALL_CAP_FDS_USER;
 	default:
 		return READ_ONCE(upcall_max_bytes_user);
 	}
@@ -227,7 +229,7 @@ static unsigned long account_limit(enum upcall_resource what, unsigned long used
 
 /* Test and addition are one step: of two that both want the last place one gets it. */
 static bool account_charge_one(struct upcall_account *account, enum upcall_resource what,
-			       unsigned long n)
+			       unsigned long n, unsigned long cap)
 {
 	long used = atomic_long_read(&account->used[what]);
 	unsigned long limit;
@@ -235,7 +237,7 @@ static bool account_charge_one(struct upcall_account *account, enum upcall_resou
 	if (!n)
 		return true;	/* also for one that is above its limit already */
 	do {
-		limit = account_limit(what, used, n);
+		limit = min(account_limit(what, used, n), cap);
 		if (n > limit || used > limit - n)
 			return false;
 	} while (!atomic_long_try_cmpxchg(&account->used[what], &used, used + n));
@@ -263,6 +265,22 @@ static void account_uncharge_until(struct upcall_account *account, struct upcall
  */
 int upcall_charge(struct upcall_account *account, enum upcall_resource what, unsigned long n)
 {
+	return upcall_charge_within(account, what, n, ULONG_MAX);
+}
+
+/**
+ * upcall_charge_within() - upcall_charge() with a limit of the one who pays
+ * @account: Of the one who pays.
+ * @what: Of which resource.
+ * @n: How much.
+ * @limit: The most that @account itself, not those above it, may have in use.
+ *
+ * Context: Any context.
+ * Return: As upcall_charge().
+ */
+int upcall_charge_within(struct upcall_account *account, enum upcall_resource what,
+			 unsigned long n, unsigned long limit)
+{
 	struct upcall_account *a;
 
 	if (what == UPCALL_CALLBACKS &&
@@ -271,7 +289,7 @@ int upcall_charge(struct upcall_account *account, enum upcall_resource what, uns
 		return -ENOSPC;
 	}
 	for (a = account; a; a = a->parent) {
-		if (!account_charge_one(a, what, n)) {
+		if (!account_charge_one(a, what, n, a == account ? limit : ULONG_MAX)) {
 			account_uncharge_until(account, a, what, n);
 			if (what == UPCALL_CALLBACKS)
 				atomic_long_sub(n, &callbacks_total);
@@ -284,7 +302,7 @@ int upcall_charge(struct upcall_account *account, enum upcall_resource what, uns
 /**
  * upcall_charge_force() - Charge beyond every limit
  * @account: Of the one who pays.
- * @what: UPCALL_CALLS or UPCALL_BYTES.
+ * @what: UPCALL_CALLS, UPCALL_BYTES or UPCALL_FDS.
  * @n: How much.
  *
  * For what a caller left behind with a slow owner: it exists already, so its new payer

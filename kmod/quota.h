@@ -17,6 +17,7 @@ enum upcall_resource {
 	UPCALL_CALLBACKS,	/* from REGISTER until RELEASED was read */
 	UPCALL_CALLS,		/* from submit until both ends have come */
 	UPCALL_BYTES,		/* argument and reply room of those calls */
+	UPCALL_FDS,		/* descriptors on their way, with those calls and their replies */
 	UPCALL_RESOURCES
 };
 
@@ -30,7 +31,7 @@ enum upcall_resource {
  * @parent: The account of @ns's owner in the namespace above, referenced; NULL at
  *	the top. Whatever is charged here is charged there too, so that a uid gains
  *	nothing by making user namespaces.
- * @used: By enum upcall_resource. Calls and callbacks, or bytes.
+ * @used: By enum upcall_resource. Bytes, or how many.
  */
 struct upcall_account {
 	struct hlist_node link;
@@ -50,6 +51,8 @@ void upcall_account_put(struct upcall_account *account);
 bool upcall_account_swamped(const struct upcall_account *account);
 
 int upcall_charge(struct upcall_account *account, enum upcall_resource what, unsigned long n);
+int upcall_charge_within(struct upcall_account *account, enum upcall_resource what,
+			 unsigned long n, unsigned long limit);
 void upcall_charge_force(struct upcall_account *account, enum upcall_resource what,
 			 unsigned long n);
 void upcall_uncharge(struct upcall_account *account, enum upcall_resource what, unsigned long n);

@@ -202,7 +202,9 @@ int upcall_receive(struct upcall_peer *peer, struct upcall_exchange *args,
 		UPCALL_HOOK(taken);
 		args->event_count = batch.count;
 		args->events_used = batch.used;
-		err = upcall_batch_copy(&batch, args) ?: upcall_receive_write(args, user, usize);
+		err = upcall_batch_copy(&batch, args) ?:
+		      upcall_receive_write(args, user, usize) ?:
+		      upcall_batch_deliver_fds(&batch, args);
 		UPCALL_HOOK(copied);
 		if (err)
 			upcall_batch_return(&batch, peer);

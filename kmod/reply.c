@@ -6,6 +6,7 @@
 #include "callback.h"
 #include "hook.h"
 #include "main.h"
+#include "owner.h"
 #include "peer.h"
 #include "trace.h"
 
@@ -44,11 +45,15 @@ static int call_reply_check(struct upcall_peer *peer, const struct upcall_comman
 	err = call_open_locked(call, &ended);
 	if (err)
 		goto out_unlock;
-	if ((call->flags & UPCALL_CALL_ONEWAY) && (command->data_len || command->status)) {
+	if ((call->flags & UPCALL_CALL_ONEWAY) &&
+	    (command->data_len || command->status || command->fd_count)) {
 		err = -EINVAL;
 	} else if (command->data_len > call->reply_max) {
 		*needed = call->reply_max;
 		err = -EMSGSIZE;
+	} else if (command->fd_count > call->reply_fd_max) {
+		*needed = call->reply_fd_max;
+		err = -EMFILE;
 	} else {
 		refcount_inc(&call->refs);
 		*callp = call;
@@ -60,12 +65,49 @@ out_unlock:
 	return err;
 }
 
+/* What its owner sends to a caller. */
+struct reply {
+	u32 status;
+	struct upcall_payload payload;
+	struct upcall_fds *fds;
+};
+
+/*
+ * The owner is not to suffer for its caller: not for its full memory cgroup, and not for
+ * descriptors that it does not fetch, which therefore count against the caller.
+ */
+static int reply_take(struct reply *reply, const struct upcall_command *command,
+		      const struct upcall_call *call)
+{
+	int err;
+
+	err = upcall_payload_from_user(&reply->payload, command->data, command->data_len,
+				       call->memcg,
+				       GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+	if (err)
+		return err;
+	reply->fds = upcall_fds_take(command->fds, command->fd_count, call->from->account,
+				     ULONG_MAX);
+	if (!IS_ERR(reply->fds))
+		return 0;
+	upcall_payload_free(&reply->payload);
+	return PTR_ERR(reply->fds);
+}
+
+/* What was not sent. */
+static void reply_free(struct reply *reply)
+{
+	upcall_payload_free(&reply->payload);
+	upcall_fds_free(reply->fds);
+}
+
 /* Both ends. The owner's reference is the caller's to put. */
-static void call_reply_locked(struct upcall_call *call, u32 status, struct upcall_payload *reply)
+static void call_reply_locked(struct upcall_call *call, struct reply *reply)
 {
 	if (!(call->flags & UPCALL_CALL_ONEWAY)) {
-		upcall_payload_move(&call->answer.reply, reply);
-		call->answer.status = status;
+		upcall_payload_move(&call->answer.reply, &reply->payload);
+		swap(call->answer.fds, reply->fds);
+		call->answer.status = reply->status;
 		upcall_call_answer_locked(call, 0, UPCALL_STAGE_REPLIED);
 		call->cb->replied++;
 	}
@@ -77,39 +119,37 @@ static void call_reply_locked(struct upcall_call *call, u32 status, struct upcal
  * upcall_call_reply() - REPLY: both ends of a delivered call
  * @peer: The owner's.
  * @command: Checked by the caller.
- * @needed: Set with -EMSGSIZE.
+ * @needed: Set with -EMSGSIZE, and with -EMFILE if the caller takes fewer descriptors.
  *
  * The bytes are read without a lock; meanwhile the call may be answered otherwise, and
  * even end by a second reply. So its state is looked at again; the call itself is held,
  * not looked up again: its id might be another's by then.
  *
  * Context: Process context, may sleep.
- * Return: 0, -ENOENT, -EINVAL, -EMSGSIZE, -ENOMEM or -EFAULT. But for 0 and -ENOENT it is
- *	still to be answered.
+ * Return: 0, -ENOENT, -EINVAL, -EMSGSIZE, -EMFILE, -ENOMEM, -EFAULT or -EBADF. But for 0 and
+ *	-ENOENT it is still to be answered.
  */
 int upcall_call_reply(struct upcall_peer *peer, const struct upcall_command *command, u32 *needed)
 {
 	struct upcall_call *call, *ended = NULL;
-	struct upcall_payload reply;
+	struct reply reply = { .status = command->status };
 	int err;
 
 	err = call_reply_check(peer, command, &call, needed);
 	if (err)
 		return err;
-	/* The owner is not to suffer for a full memory cgroup of its caller. */
-	err = upcall_payload_from_user(&reply, command->data, command->data_len, call->memcg,
-				       GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+	err = reply_take(&reply, command, call);
 	if (err)
 		goto out_put;
 	UPCALL_HOOK(reply_read);
 	spin_lock(&peer->lock);
 	err = call_open_locked(call, &ended);
 	if (!err) {
-		call_reply_locked(call, command->status, &reply);
+		call_reply_locked(call, &reply);
 		ended = call;
 	}
 	spin_unlock(&peer->lock);
-	upcall_payload_free(&reply);
+	reply_free(&reply);
 	if (ended)
 		upcall_call_put(ended);
 out_put:

@@ -271,6 +271,7 @@ static void call_leave_locked(struct upcall_call *call)
 	call->heir_bytes = call->state == UPCALL_TAKEN ? call->arg_len : 0;
 	upcall_charge_force(call->heir, UPCALL_CALLS, 1);
 	upcall_charge_force(call->heir, UPCALL_BYTES, call->heir_bytes);
+	upcall_fds_move(call->fds, call->heir);
 	if (!call->caller)
 		upcall_call_uncharge(call);
 }
@@ -336,6 +337,7 @@ void upcall_call_end_locked(struct upcall_call *call)
 void upcall_call_unqueue_locked(struct upcall_call *call, int err)
 {
 	upcall_event_node_drop(&call->node);
+	upcall_fds_drop(&call->fds);	/* it may stay for long, for its RESULT */
 	upcall_call_answer_locked(call, err, UPCALL_STAGE_NOT_DELIVERED);
 	upcall_call_end_locked(call);
 }

@@ -21,7 +21,9 @@
 
 static int submit_check_oneway(const struct upcall_invoke *args)
 {
-	return args->reply || args->reply_room || args->reply_max || args->parent ? -EINVAL : 0;
+	if (args->reply || args->reply_room || args->reply_max || args->parent)
+		return -EINVAL;
+	return args->reply_fds || args->reply_fd_room ? -EINVAL : 0;
 }
 
 /**
@@ -43,9 +45,8 @@ int upcall_submit_check(const struct upcall_invoke *args)
 		return flags & UPCALL_INVOKE_ONEWAY ? -EINVAL : 0;
 	if (!(flags & UPCALL_INVOKE_SIGNATURE) && args->signature)
 		return -EINVAL;
-	if (args->fds || args->reply_fds || args->fd_count || args->reply_fd_room)
-		return -EINVAL;
-	if (args->arg_len > max)
+	if (args->arg_len > max || args->fd_count > UPCALL_MAX_FDS ||
+	    args->reply_fd_room > UPCALL_MAX_FDS)
 		return -EINVAL;
 	if (flags & UPCALL_INVOKE_ONEWAY)
 		return submit_check_oneway(args);
@@ -116,6 +117,8 @@ static int submit_may(struct upcall_callback *cb, struct upcall_ident *from,
 		args->needed = cb->max_arg;
 		return -EMSGSIZE;
 	}
+	if (args->fd_count && !(cb->flags & UPCALL_REGISTER_FDS))
+		return -EMFILE;
 	if (!(args->flags & UPCALL_INVOKE_NO_DEADLINE) &&
 	    ktime_compare(ktime_get(), upcall_time_read(args->deadline_ns)) >= 0)
 		return -ETIMEDOUT;

@@ -135,17 +135,15 @@ TEST_F(pair, non_zero_tail_is_e2big_of_that_command_alone)
 	EXPECT_EQ(2, stat_of(self->owner, self->handle).cookie);
 }
 
-/* Sets each member that no command of this version knows, one by one. */
+/* Sets each member that none of the commands below knows, one by one. */
 static int set_foreign_member(struct upcall_command *cmd, int which)
 {
 	switch (which) {
 	case 0: cmd->deadline_ns = 1; return 1;
 	case 1: cmd->parent = 1; return 1;
-	case 2: cmd->fds = 8; return 1;
-	case 3: cmd->fd_count = 1; return 1;
-	case 4: cmd->reply_max = 1; return 1;
-	case 5: cmd->reply_fd_max = 1; return 1;
-	case 6: cmd->flags = 1U << 31; return 1;
+	case 2: cmd->reply_max = 1; return 1;
+	case 3: cmd->reply_fd_max = 1; return 1;
+	case 4: cmd->flags = 1U << 31; return 1;
 	default: return 0;
 	}
 }
@@ -187,26 +185,35 @@ TEST_F(pair, members_that_one_command_does_not_use_are_einval)
 		COMMAND(REPLY, call.call, .user_data = 1),
 		COMMAND(REPLY, call.call, .value = 1),
 		COMMAND(REPLY, call.call, .data_len = UPCALL_MAX_PAYLOAD + 1),
+		COMMAND(REPLY, call.call, .fd_count = UPCALL_MAX_FDS + 1),
 		COMMAND(REFUSE, call.call, .status = EIO, .flags = 1),
 		COMMAND(REFUSE, call.call, .status = EIO, .user_data = 1),
 		COMMAND(REFUSE, call.call, .status = EIO, .value = 1),
 		COMMAND(REFUSE, call.call, .status = EIO, .data = 8),
 		COMMAND(REFUSE, call.call, .status = EIO, .data_len = 1),
+		COMMAND(REFUSE, call.call, .status = EIO, .fds = 8),
+		COMMAND(REFUSE, call.call, .status = EIO, .fd_count = 1),
 		COMMAND(CANCEL, 1, .flags = 1),
 		COMMAND(CANCEL, 1, .user_data = 1),
 		COMMAND(CANCEL, 1, .value = 1),
 		COMMAND(CANCEL, 1, .data = 8),
 		COMMAND(CANCEL, 1, .data_len = 1),
 		COMMAND(CANCEL, 1, .status = 1),
+		COMMAND(CANCEL, 1, .fds = 8),
+		COMMAND(CANCEL, 1, .fd_count = 1),
 		COMMAND(RELEASE, h, .user_data = 1),
 		COMMAND(RELEASE, h, .value = 1),
 		COMMAND(RELEASE, h, .data = 8),
 		COMMAND(RELEASE, h, .data_len = 1),
 		COMMAND(RELEASE, h, .status = 1),
+		COMMAND(RELEASE, h, .fds = 8),
+		COMMAND(RELEASE, h, .fd_count = 1),
 		COMMAND(REBIND, h, .value = 1),
 		COMMAND(REBIND, h, .data = 8),
 		COMMAND(REBIND, h, .data_len = 1),
 		COMMAND(REBIND, h, .status = 1),
+		COMMAND(REBIND, h, .fds = 8),
+		COMMAND(REBIND, h, .fd_count = 1),
 	};
 	struct upcall_exchange args = of_commands(cmds, LENGTH(cmds));
 

@@ -98,8 +98,8 @@ TEST_F(pair, features_are_those_that_this_version_builds)
 {
 	EXPECT_EQ(UPCALL_FEATURE_SYNC | UPCALL_FEATURE_ONEWAY | UPCALL_FEATURE_CANCEL |
 		  UPCALL_FEATURE_ASYNC | UPCALL_FEATURE_NOTIFY | UPCALL_FEATURE_AUTOEND |
-		  UPCALL_FEATURE_SERIAL | UPCALL_FEATURE_NESTED | UPCALL_FEATURE_WAIT_ROOM,
-		  features(self->caller));
+		  UPCALL_FEATURE_SERIAL | UPCALL_FEATURE_NESTED | UPCALL_FEATURE_WAIT_ROOM |
+		  UPCALL_FEATURE_FDS, features(self->caller));
 }
 
 TEST_F(pair, limits_of_what_is_not_built_are_zero_and_others_not)
@@ -107,8 +107,7 @@ TEST_F(pair, limits_of_what_is_not_built_are_zero_and_others_not)
 	struct upcall_info args;
 
 	ASSERT_EQ(0, info(self->caller, &args));
-	if (!(args.features & UPCALL_FEATURE_FDS))
-		EXPECT_EQ(0, args.max_fds);
+	EXPECT_EQ(UPCALL_MAX_FDS, args.max_fds);
 	EXPECT_EQ(UPCALL_MAX_NESTING, args.max_nesting);
 }
 
@@ -155,7 +154,6 @@ TEST_F(pair, unbuilt_register_flags_are_einval_and_their_features_absent)
 		{ UPCALL_REGISTER_IDEMPOTENT, UPCALL_FEATURE_ADOPT },
 		{ UPCALL_REGISTER_UNREFERENCED, UPCALL_FEATURE_STUB },
 		{ UPCALL_REGISTER_AUTO_RELEASE, UPCALL_FEATURE_STUB },
-		{ UPCALL_REGISTER_FDS, UPCALL_FEATURE_FDS },
 	};
 	struct upcall_register args;
 	size_t i;

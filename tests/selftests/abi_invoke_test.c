@@ -94,10 +94,6 @@ TEST_F(pair, members_of_what_is_not_asked_for_are_einval)
 	struct upcall_invoke args[] = {
 		INVOKE_ARGS(self->handle, .deadline_ns = 1),
 		INVOKE_ARGS(self->handle, .signature = 1),
-		INVOKE_ARGS(self->handle, .fds = 8),
-		INVOKE_ARGS(self->handle, .reply_fds = 8),
-		INVOKE_ARGS(self->handle, .fd_count = 1),
-		INVOKE_ARGS(self->handle, .reply_fd_room = 1),
 	};
 	size_t i;
 

@@ -11,7 +11,7 @@
 TEST_F(pair, every_flag_that_is_not_built_is_einval)
 {
 	const uint32_t built = UPCALL_REGISTER_SIGNATURE | UPCALL_REGISTER_AUTOEND |
-			       UPCALL_REGISTER_SERIAL;
+			       UPCALL_REGISTER_SERIAL | UPCALL_REGISTER_FDS;
 	int bit;
 
 	for (bit = 0; bit < 32; bit++)

@@ -178,10 +178,12 @@ struct upcall_info {
  * replies (where the caller said how many it takes). They are taken at the submit, and
  * arrive as new descriptors with O_CLOEXEC, all of one call or none. Any file may ride but
  * a peer, a unix socket and an io_uring instance: those could hold each other for ever.
- * While they ride they are counted against the sender: at most its RLIMIT_NOFILE, and 4096
- * of one uid (EMFILE). A receiver gets those of one call at a time, at most UPCALL_MAX_FDS
- * in one EXCHANGE. Where its table has no room for them, or a security module objects, they
- * are closed, and it is told: UPCALL_CALL_FDS_LOST, or EMFILE with the result.
+ * While they ride, either way, they are counted against the caller's uid: 4096 of one (EMFILE);
+ * those of a call are, with what rides already, also at most the caller's RLIMIT_NOFILE. If the
+ * caller leaves while they are being delivered, they count against the owner's uid.
+ * One EXCHANGE hands out at most UPCALL_MAX_FDS. Where the receiver's table has no room for
+ * all of one call, or a security module objects, they are closed, and it is told:
+ * UPCALL_CALL_FDS_LOST, or EMFILE with the result.
  */
 
 struct upcall_register {
@@ -407,8 +409,8 @@ struct upcall_export {
  *
  * Waiting again: when the wait is interrupted after delivery, or a reply is kept
  * because it did not fit reply_room (but fits reply_max), call_id is not 0. The same INVOKE
- * again waits for that call, or fetches that reply: with a call_id only reply,
- * reply_room and the deadline are read, the rest is ignored. So a handler with
+ * again waits for that call, or fetches that reply: with a call_id only reply, reply_room,
+ * reply_fds, reply_fd_room and the deadline are read, the rest is ignored. So a handler with
  * SA_RESTART, a freezer or a debugger is transparent, and nothing is submitted
  * twice. A call that nobody waits for any more is ended by UPCALL_COMMAND_CANCEL.
  *
@@ -449,8 +451,8 @@ struct upcall_export {
  *   ECANCELED   cancelled, or aborted by RELEASE           (NOT_DELIVERED or DELIVERED)
  *   ESHUTDOWN   SHUTDOWN of this peer                      (NOT_DELIVERED or DELIVERED)
  *   EMSGSIZE    the reply is kept: needed is its length    (REPLIED, and call_id)
- *   EMFILE      the reply's descriptors could not be installed, and are lost; its bytes
- *               were written                               (REPLIED)
+ *   EMFILE      the reply's descriptors could not be installed, or are more than
+ *               reply_fd_room by now, and are lost; its bytes were written (REPLIED)
  *   EFAULT      the reply or the struct could not be written (REPLIED; the reply is lost.
  *               ONEWAY: it is queued all the same)
  *   any other   the owner refused the call with it         (NOT_DELIVERED)
