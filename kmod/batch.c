@@ -91,12 +91,13 @@ static bool batch_take_events_locked(struct upcall_batch *batch, struct upcall_p
 	return true;
 }
 
-/* Whether a call of that chain is there, or its CANCEL. */
+/* Whether it is a call of that chain, or the CANCEL of one below or above in it. */
 static bool chain_takes(const struct upcall_call *call, const struct upcall_call *wait, bool calls)
 {
-	if (!upcall_chain_has(call, wait))
-		return false;
-	return call->state == UPCALL_QUEUED ? calls : upcall_event_node_waits(&call->cancel);
+	if (call->state == UPCALL_QUEUED)
+		return calls && upcall_chain_has(call, wait);
+	return upcall_event_node_waits(&call->cancel) &&
+	       (upcall_chain_has(call, wait) || upcall_chain_has(wait, call));
 }
 
 /**
@@ -285,8 +286,8 @@ static bool batch_return_locked(struct upcall_peer *peer, struct upcall_event_no
 		if (call->state != UPCALL_DELIVERED)
 			return true;
 		list_add(&node->link, &peer->events);
-		if (call->nested)
-			list_add(&call->nest_link, &peer->nested);
+		list_add(&call->nest_link, &peer->nested);
+		wake_up(&peer->chain_wait);
 		return false;
 	default:
 		if (upcall_node_callback(node)->state == UPCALL_CB_RELEASED)

@@ -92,7 +92,8 @@ struct upcall_answer {
  * @node: In the owner's queue: QUEUED; in a receiver's batch: TAKEN.
  * @cancel: The CANCEL event.
  * @cb_link: In @cb->queued, or @cb->running; or among those that wait in @room.
- * @nest_link: In the owner's @nested, while its chain can take it, or its CANCEL.
+ * @nest_link: In the owner's @nested: a thread that waits in its chain can take it, or its
+ *	CANCEL.
  * @owner_id: The id that the owner knows it by, QUEUED and later.
  * @taken_at: CLOCK_MONOTONIC, from TAKEN on.
  * @seq: Its number in the callback.

@@ -53,6 +53,7 @@ struct upcall_peer *upcall_peer_new(void)
 	mutex_init(&peer->refusal.mutex);
 	init_waitqueue_head(&peer->recv_wait);
 	init_waitqueue_head(&peer->event_wait);
+	init_waitqueue_head(&peer->chain_wait);
 	init_waitqueue_head(&peer->poll_wait);
 	return peer;
 }

@@ -35,8 +35,8 @@ struct upcall_call;
  * @callbacks: struct upcall_callback, all that are not GONE. Protected by @lock, as all below.
  * @ncallbacks: How many.
  * @queue: Of QUEUED calls, in the order in which they are to be taken.
- * @nested: Of QUEUED calls, and of those whose CANCEL waits, the ones that lead back to
- *	calls of this peer.
+ * @nested: Of QUEUED calls those that lead back to calls of this peer; and all whose CANCEL
+ *	waits.
  * @events: CANCEL and RELEASED events that wait.
  * @incoming: QUEUED to DELIVERED calls by the owner's id; and those that wait for room, NEW.
  * @nqueued: QUEUED and TAKEN calls.
@@ -54,6 +54,8 @@ struct upcall_call;
  * @refusal: What EPOLLOUT waits for; @lock is not its lock.
  * @recv_wait: Where receivers sleep that take calls: woken one at a time.
  * @event_wait: Where those sleep that take other events only.
+ * @chain_wait: Where those sleep that wait for one call: woken for a CANCEL, which may be of
+ *	the chain of any of them.
  * @poll_wait: poll(2) and epoll: lives as long as the file, as @refs counts it.
  * @rcu: LIST may still look at @refs.
  */
@@ -91,6 +93,7 @@ struct upcall_peer {
 
 	wait_queue_head_t recv_wait;
 	wait_queue_head_t event_wait;
+	wait_queue_head_t chain_wait;
 	wait_queue_head_t poll_wait;
 	struct rcu_head rcu;
 };

@@ -111,21 +111,33 @@ static int receive_schedule(ktime_t *deadline)
 	       0 : -ETIMEDOUT;
 }
 
+/* As receive_sleep(), for a thread that waits for one call. */
+static int receive_sleep_chain(struct upcall_peer *peer, const struct upcall_exchange *args,
+			       struct upcall_call *wait, ktime_t *deadline)
+{
+	DEFINE_WAIT(cancel);
+	DEFINE_WAIT(entry);
+	int err = 0;
+
+	prepare_to_wait(&peer->chain_wait, &cancel, TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+	prepare_to_wait(&wait->wait, &entry, TASK_INTERRUPTIBLE | TASK_FREEZABLE);
+	if (!receive_ready(peer, args, wait))
+		err = receive_schedule(deadline);
+	finish_wait(&wait->wait, &entry);
+	finish_wait(&peer->chain_wait, &cancel);
+	return err;
+}
+
 /* Sleeps until there may be something. 0, -ETIMEDOUT or -ERESTARTSYS. */
 static int receive_sleep(struct upcall_peer *peer, const struct upcall_exchange *args,
-			 struct upcall_call *wait, ktime_t *deadline)
+			 ktime_t *deadline)
 {
 	wait_queue_head_t *queue = args->max_calls ? &peer->recv_wait : &peer->event_wait;
 	DEFINE_WAIT(entry);
 	int err = 0;
 
-	if (wait) {
-		queue = &wait->wait;
-		prepare_to_wait(queue, &entry, TASK_INTERRUPTIBLE | TASK_FREEZABLE);
-	} else {
-		receive_prepare(queue, &entry);
-	}
-	if (!receive_ready(peer, args, wait))
+	receive_prepare(queue, &entry);
+	if (!receive_ready(peer, args, NULL))
 		err = receive_schedule(deadline);
 	finish_wait(queue, &entry);
 	return err;
@@ -161,7 +173,8 @@ static int receive_wait(struct upcall_peer *peer, struct upcall_exchange *args,
 		ret = receive_try(peer, args, batch);
 		if (ret || err)
 			break;
-		err = receive_sleep(peer, args, batch->wait, until);
+		err = batch->wait ? receive_sleep_chain(peer, args, batch->wait, until)
+				  : receive_sleep(peer, args, until);
 	}
 	receive_count(peer, -1);
 	if (ret)

@@ -357,10 +357,8 @@ void upcall_call_cancel_locked(struct upcall_call *call)
 		return;
 	refcount_inc(&call->refs);
 	upcall_event_node_queue(&call->cancel, &owner->events);
-	if (call->nested) {
-		list_add_tail(&call->nest_link, &owner->nested);
-		upcall_chain_wake_locked(call);
-	}
+	list_add_tail(&call->nest_link, &owner->nested);
+	wake_up(&owner->chain_wait);
 	upcall_peer_wake_locked(owner, UPCALL_EVENT_CANCEL);
 }
 

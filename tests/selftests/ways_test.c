@@ -179,6 +179,27 @@ TEST_F(ways, calls_go_back_and_forth_with_one_thread_on_each_side)
 	pthread_join(there.thread, NULL);
 }
 
+TEST_F(ways, cancel_of_the_call_it_is_nested_in_reaches_the_thread_that_waits)
+{
+	uint64_t deaf = register_new(self->caller, COOKIE, UPCALL_ACCESS_SAME_USER);
+	struct upcall_command outer = CALL(self->handle), inner, undo;
+	struct upcall_event_call call;
+	struct seen seen;
+
+	ASSERT_EQ(0, command(self->caller, &outer));
+	ASSERT_EQ(0, one_call(self->owner, &call));
+	inner = CALL(deaf, .parent = call.call, .user_data = 5);
+	ASSERT_EQ(0, command(self->owner, &inner));
+	undo = COMMAND(CANCEL, outer.call_id);
+	ASSERT_EQ(0, command(self->caller, &undo));
+	ASSERT_EQ(UPCALL_EVENT_CANCEL, exchange_one(self->owner, NULL, inner.call_id, 0, 1, &seen));
+	EXPECT_EQ(call.call, seen.event.cancel.call);
+	undo = COMMAND(CANCEL, inner.call_id);
+	ASSERT_EQ(UPCALL_EVENT_RESULT, exchange_one(self->owner, &undo, inner.call_id, 0, 1, &seen));
+	EXPECT_EQ(ECANCELED, seen.event.result.error);
+	EXPECT_EQ(5, seen.event.event.cookie);
+}
+
 TEST_F(ways, serial_callback_runs_one_call_at_a_time)
 {
 	struct upcall_register reg = REGISTER_ARGS(.flags = UPCALL_REGISTER_SERIAL);

@@ -518,8 +518,9 @@ struct upcall_invoke {
  * its deadline came too.
  *
  * wait_call: waits for one CALL of this peer, and receives only its RESULT, which goes to
- * no other thread meanwhile, and the CALLs (if max_calls is not 0) and CANCELs of its chain that
- * lead to this peer. So one thread on each side is enough for calls back and forth. With
+ * no other thread meanwhile, and of its chain the CALLs that lead back to this peer (if max_calls
+ * is not 0), their CANCELs, and those of the calls that it is nested in. So one thread on each
+ * side is enough for calls back and forth. With
  * WAIT_COMMAND wait_call is the index of a CALL among the commands of this very EXCHANGE.
  *
  * Once a command was processed, or an event received, the ioctl returns 0, and wait_error
