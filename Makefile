@@ -36,6 +36,9 @@ test-kasan test-kcsan:
 test-race: deps			## every state of a call against everything that can befall it
 	@tests/run.sh --race
 
+stress: deps			## everything at random for DURATION=seconds, every call accounted for; SEED=n
+	@tests/stress.sh $(or $(DURATION),60) $(SEED)
+
 demo: deps			## shows it working, in a virtual machine
 	@tests/demo.sh
 
@@ -80,4 +83,4 @@ help:				## this list
 # The release that KDIR is for
 KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 
-.PHONY: all module user check test test-kasan test-kcsan test-race demo vm deps install install-module install-config uninstall clean help
+.PHONY: all module user check test test-kasan test-kcsan test-race stress demo vm deps install install-module install-config uninstall clean help

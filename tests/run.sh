@@ -72,6 +72,19 @@ run_planted()
 	count "$(grep -c '^ok' "$out/planted.log")" "$(grep -c '^FAIL' "$out/planted.log")" 0
 }
 
+# Short; 'make stress' takes longer
+run_stress()
+{
+	step "stress: 10 s"
+	if "$top/tests/stress.sh" ${kernel:+--kernel "$kernel"} 10 >"$out/stress.log" 2>&1; then
+		say "ok    $(tail -n 1 "$out/stress.log")"
+		count 1 0 0
+	else
+		say "FAIL  $(tail -n 1 "$out/stress.log") (in $out/stress.log)" | note
+		count 0 1 0
+	fi
+}
+
 # kselftest with longer time limits: that of a test is in its harness, that of a program in 'settings'
 slow_kselftest()
 {
@@ -169,6 +182,7 @@ grep ':hook_' "$out/list" >"$out/list.hook" || :
 boot module "$out/list.plain"
 # Here freed memory is poisoned, too, and checked when it is used again
 boot test-module "$out/list.hook" --test-module --append slub_debug=FZPU
+[ $# -gt 0 ] || run_stress
 # KCSAN looks at few accesses, by chance: once more, at more of them and for longer
 [ "$kernel" != kcsan ] ||
 	boot module-again "$out/list.plain" --append "kcsan.skip_watch=100 kcsan.udelay_task=200"
