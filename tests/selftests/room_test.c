@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Waiting for room in a full queue: every way out of the wait, and who comes when. */
 #include "kselftest_harness.h"
+#include <pthread.h>
 #include <stddef.h>
 #include "puppet.h"
 
@@ -252,6 +253,289 @@ TEST_F(room, death_of_the_owner_is_estale)
 		EXPECT_EQ(SIGKILL, (int)self->alice.mem->inv.exit_status);
 		self->owner = puppet_new();
 		self->handle = register_room(&self->owner, 1, 1000);
+	}
+}
+
+/* --- several who wait ---------------------------------------------------------- */
+
+static void puppets_of(struct puppet *puppets, int n, uid_t uid)
+{
+	int i;
+
+	for (i = 0; i < n; i++) {
+		puppets[i] = puppet_of(uid);
+		puppets[i].mem->inv.op = i + 1;
+	}
+}
+
+static void puppets_kill(struct puppet *puppets, int n)
+{
+	while (n--)
+		puppet_kill(&puppets[n], SIGKILL);
+}
+
+/* The op of the next call, which is ended; or -errno. */
+static int take_op(FIXTURE_DATA(room) *self)
+{
+	int uid = take(self);
+
+	return uid < 0 ? uid : (int)self->owner.mem->event.call.op;
+}
+
+TEST_F(room, goes_to_those_of_one_uid_in_the_order_in_which_they_came)
+{
+	struct puppet alices[4];
+	int i;
+
+	puppets_of(alices, 4, ALICE);
+	ASSERT_EQ(0, puppet_notify(&self->bob, self->handle));
+	for (i = 0; i < 4; i++) {
+		invoke_start(&alices[i], self->handle, WAIT_ROOM | (i & 1 ? ONEWAY : 0), 0);
+		ASSERT_TRUE(waits(&alices[i]));
+	}
+	EXPECT_EQ(0, take_op(self));
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(i + 1, take_op(self));
+	for (i = 0; i < 4; i++)
+		EXPECT_EQ(0, puppet_wait(&alices[i]));
+	puppets_kill(alices, 4);
+}
+
+TEST_F(room, goes_to_each_uid_in_turn)
+{
+	static const int order[] = { 0, ALICE, BOB, ALICE, BOB, ALICE };
+	struct puppet alices[3], bobs[2], other = puppet_new();
+	size_t i;
+
+	puppets_of(alices, 3, ALICE);
+	puppets_of(bobs, 2, BOB);
+	ASSERT_EQ(0, puppet_notify(&other, self->handle));
+	for (i = 0; i < 3; i++) {
+		invoke_start(&alices[i], self->handle, WAIT_ROOM, 0);
+		ASSERT_TRUE(waits(&alices[i]));
+	}
+	for (i = 0; i < 2; i++) {
+		invoke_start(&bobs[i], self->handle, WAIT_ROOM, 0);
+		ASSERT_TRUE(waits(&bobs[i]));
+	}
+	for (i = 0; i < 6; i++)
+		EXPECT_EQ(order[i], take(self));
+	puppets_kill(alices, 3);
+	puppets_kill(bobs, 2);
+	puppet_kill(&other, SIGKILL);
+}
+
+TEST_F(room, that_one_uid_waits_for_keeps_no_other_out)
+{
+	struct puppet alices[3];
+	int i;
+
+	self->handle = register_room(&self->owner, 8, 8000);
+	puppets_of(alices, 3, ALICE);
+	while (!puppet_notify(&self->alice, self->handle))
+		;
+	EXPECT_EQ(4, queued(self));
+	for (i = 0; i < 3; i++) {
+		invoke_start(&alices[i], self->handle, WAIT_ROOM, 0);
+		ASSERT_TRUE(waits(&alices[i]));
+	}
+	EXPECT_EQ(4, queued(self));
+	EXPECT_EQ(0, puppet_notify(&self->bob, self->handle));
+	invoke_start(&self->bob, self->handle, WAIT_ROOM | ONEWAY, 0);
+	EXPECT_EQ(0, puppet_wait(&self->bob));
+	EXPECT_EQ(6, queued(self));
+	puppets_kill(alices, 3);
+}
+
+/* Who came first wants much; what the second one wants would be there. */
+TEST_F(room, is_kept_for_the_first_until_that_one_gives_up)
+{
+	struct puppet second = puppet_of(ALICE);
+
+	self->handle = register_room(&self->owner, 8, 1000);
+	ASSERT_EQ(0, puppet_catch(&self->alice, 0));
+	invoke_start(&self->bob, self->handle, ONEWAY, 400);
+	ASSERT_EQ(0, puppet_wait(&self->bob));
+	invoke_start(&self->alice, self->handle, WAIT_ROOM, 1000);
+	ASSERT_TRUE(waits(&self->alice));
+	invoke_start(&second, self->handle, WAIT_ROOM, 10);
+	ASSERT_TRUE(waits(&second));
+	EXPECT_EQ(1, queued(self));
+	kill(self->alice.pid, SIGUSR1);
+	EXPECT_EQ(-EINTR, puppet_wait(&self->alice));
+	EXPECT_TRUE(eventually(queued(self) == 2));
+	EXPECT_EQ(BOB, take(self));
+	EXPECT_EQ(ALICE, take(self));
+	EXPECT_EQ(0, puppet_wait(&second));
+	puppet_kill(&second, SIGKILL);
+}
+
+TEST_F(room, of_a_user_namespace_is_that_of_its_owner)
+{
+	struct puppet inner = puppet_of(ALICE);
+
+	ASSERT_EQ(0, puppet_do(&inner, enter_user_ns));
+	self->handle = register_room(&self->owner, 2, 1000);
+	ASSERT_EQ(0, puppet_notify(&self->alice, self->handle));
+	invoke_start(&inner, self->handle, WAIT_ROOM, 0);
+	ASSERT_TRUE(waits(&inner));
+	EXPECT_EQ(1, queued(self));
+	EXPECT_EQ(ALICE, take(self));
+	EXPECT_EQ(ALICE, take(self));
+	EXPECT_EQ(0, puppet_wait(&inner));
+	puppet_kill(&inner, SIGKILL);
+}
+
+TEST_F(room, of_a_serial_callback_is_one_after_the_other)
+{
+	struct puppet alices[3];
+	int i;
+
+	self->owner.mem->reg = REGISTER_ARGS(.access = UPCALL_ACCESS_ANYONE, .max_queued_calls = 1,
+					     .flags = UPCALL_REGISTER_SERIAL);
+	ASSERT_EQ(0, puppet_do(&self->owner, do_register));
+	self->handle = self->owner.mem->handle;
+	puppets_of(alices, 3, ALICE);
+	for (i = 0; i < 3; i++) {
+		invoke_start(&alices[i], self->handle, WAIT_ROOM, 0);
+		ASSERT_TRUE(waits(&alices[i]));
+	}
+	for (i = 0; i < 3; i++)
+		EXPECT_EQ(i + 1, take_op(self));
+	puppets_kill(alices, 3);
+}
+
+TEST_F(room, is_not_waited_for_by_what_takes_an_older_ones_place)
+{
+	uint32_t flags = ONEWAY | UPCALL_INVOKE_LATEST;
+
+	invoke_start(&self->alice, self->handle, flags, 10);
+	ASSERT_EQ(0, puppet_wait(&self->alice));
+	invoke_start(&self->alice, self->handle, flags | WAIT_ROOM, 0);
+	EXPECT_EQ(0, puppet_wait(&self->alice));
+	EXPECT_EQ(1, queued(self));
+	EXPECT_EQ(ALICE, take(self));
+	EXPECT_EQ(1, self->owner.mem->event.call.dropped);
+}
+
+/* --- many threads ---------------------------------------------------------------- */
+
+#define CROWD	16
+#define EACH	8
+
+static void *crowd_main(void *arg)
+{
+	struct upcall_invoke args;
+	uintptr_t failed = 0;
+	int i;
+
+	(void)arg;
+	for (i = 0; i < EACH; i++) {
+		args = INVOKE_ARGS(my_mem->handle, .flags = i & 1 ? WAIT_ROOM | ONEWAY : WAIT_ROOM);
+		failed += !!verb(my_peer, UPCALL_IOC_INVOKE, &args);
+	}
+	return (void *)failed;
+}
+
+/* How many of CROWD threads' calls failed. */
+static int do_crowd(struct puppet_mem *mem)
+{
+	pthread_t threads[CROWD];
+	int i, failed = 0;
+	void *ret;
+
+	(void)mem;
+	for (i = 0; i < CROWD; i++)
+		failed += !!pthread_create(&threads[i], NULL, crowd_main, NULL);
+	for (i = 0; i < CROWD; i++) {
+		pthread_join(threads[i], &ret);
+		failed += (uintptr_t)ret;
+	}
+	return failed;
+}
+
+/* Takes and ends @mem->value calls. */
+static int do_serve(struct puppet_mem *mem)
+{
+	int type;
+
+	while (mem->value--) {
+		type = do_receive(mem);
+		if (type != UPCALL_EVENT_CALL)
+			return type < 0 ? type : -EPROTO;
+		reply(my_peer, mem->event.call.call, 0, NULL, 0);
+	}
+	return 0;
+}
+
+TEST_F(room, comes_to_everybody_of_a_crowd_of_two_uids)
+{
+	self->alice.mem->handle = self->handle;
+	self->bob.mem->handle = self->handle;
+	self->owner.mem->value = 2 * CROWD * EACH;
+	puppet_start(&self->alice, do_crowd);
+	puppet_start(&self->bob, do_crowd);
+	EXPECT_EQ(0, puppet_do(&self->owner, do_serve));
+	EXPECT_EQ(0, puppet_wait(&self->alice));
+	EXPECT_EQ(0, puppet_wait(&self->bob));
+	EXPECT_EQ(2 * CROWD * EACH, puppet_stat(&self->owner, self->handle).delivered);
+	EXPECT_EQ(0, self->owner.mem->stat.refused);
+}
+
+/* All of a crowd waits when the owner dies: more than are ended under one hold of its lock. */
+TEST_F(room, of_a_dead_owner_is_waited_for_by_none_of_a_crowd)
+{
+	self->alice.mem->handle = self->handle;
+	self->bob.mem->handle = self->handle;
+	puppet_start(&self->alice, do_crowd);
+	puppet_start(&self->bob, do_crowd);
+	ASSERT_TRUE(eventually(listed_peer(my_peer, self->alice.pid).waiting == CROWD &&
+			       listed_peer(my_peer, self->bob.pid).waiting >= CROWD - 1));
+	EXPECT_EQ(SIGKILL, puppet_kill(&self->owner, SIGKILL));
+	EXPECT_LE(CROWD * EACH - EACH, puppet_wait(&self->alice));
+	EXPECT_LE(CROWD * EACH - EACH, puppet_wait(&self->bob));
+	self->owner = puppet_new();
+}
+
+static void *waiter_main(void *tid)
+{
+	struct upcall_invoke args = INVOKE_ARGS(my_mem->handle, .flags = my_mem->value);
+
+	__atomic_store_n((pid_t *)tid, gettid(), __ATOMIC_RELEASE);
+	return (void *)(intptr_t)verb(my_peer, UPCALL_IOC_INVOKE, &args);
+}
+
+/* What a thread gets that waits for room while another one shuts the peer down. */
+static int do_shutdown_of_waiter(struct puppet_mem *mem)
+{
+	pthread_t thread;
+	pid_t tid = 0;
+	void *ret;
+
+	(void)mem;
+	if (pthread_create(&thread, NULL, waiter_main, &tid))
+		return -1;
+	if (!eventually(__atomic_load_n(&tid, __ATOMIC_ACQUIRE) && sleeps_in_ioctl(tid)))
+		return -2;
+	if (shut_down(my_peer))
+		return -3;
+	pthread_join(thread, &ret);
+	return (intptr_t)ret;
+}
+
+TEST_F(room, shutdown_of_the_caller_is_eshutdown)
+{
+	uint32_t flags;
+
+	for_both(flags) {
+		ASSERT_EQ(0, puppet_notify(&self->bob, self->handle));
+		self->alice.mem->handle = self->handle;
+		self->alice.mem->value = flags | UPCALL_INVOKE_WAIT_ROOM;
+		EXPECT_EQ(-ESHUTDOWN, puppet_do(&self->alice, do_shutdown_of_waiter));
+		EXPECT_EQ(BOB, take(self));
+		EXPECT_EQ(0, queued(self));
+		puppet_kill(&self->alice, SIGKILL);
+		self->alice = puppet_of(ALICE);
 	}
 }
 
