@@ -39,6 +39,10 @@ test-race: deps			## every state of a call against everything that can befall it
 stress: deps			## everything at random for DURATION=seconds, every call accounted for; SEED=n
 	@tests/stress.sh $(or $(DURATION),60) $(SEED)
 
+flood: deps			## what is left to others when one uid floods, in figures
+	@tests/run.sh flood_test
+	@sed -n 's/^# # flood: //p' build/test/module.log
+
 demo: deps			## shows it working, in a virtual machine
 	@tests/demo.sh
 
@@ -83,4 +87,4 @@ help:				## this list
 # The release that KDIR is for
 KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 
-.PHONY: all module user check test test-kasan test-kcsan test-race stress demo vm deps install install-module install-config uninstall clean help
+.PHONY: all module user check test test-kasan test-kcsan test-race stress flood demo vm deps install install-module install-config uninstall clean help

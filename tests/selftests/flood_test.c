@@ -229,16 +229,16 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* A line of figures, at once: a test that ends flushes nothing. */
+#define figure(format, ...) dprintf(STDOUT_FILENO, "# flood: " format "\n", __VA_ARGS__)
+
 static void print_times(const char *when)
 {
 	uint64_t *took = shared->took;
 
 	qsort(took, CALLS, sizeof(*took), compare);
-	printf("# flood: %s: min %llu us, median %llu us, 99 %% %llu us, max %llu us\n", when,
-	       (unsigned long long)took[0] / 1000,
-	       (unsigned long long)took[CALLS / 2] / 1000,
-	       (unsigned long long)took[CALLS * 99 / 100] / 1000,
-	       (unsigned long long)took[CALLS - 1] / 1000);
+	figure("%s: min %.1f ms, median %.1f, 99 %% %.1f, max %.1f", when, took[0] / 1e6,
+	       took[CALLS / 2] / 1e6, took[CALLS * 99 / 100] / 1e6, took[CALLS - 1] / 1e6);
 }
 
 /* One more than the queue holds: the call that the owner has, and has not told us of yet. */
@@ -253,10 +253,10 @@ TEST_F(flood, keeps_no_other_uid_out_and_its_wait_is_bounded)
 	print_times("a call of another uid in a flood");
 	EXPECT_GE(QUEUE + 1, get(ahead));
 	EXPECT_TRUE(flood_stop(self));
-	printf("# flood: %d calls of it, 0 refused; at most %llu others delivered before one, of a queue of %d\n",
-	       2 * CALLS, (unsigned long long)get(ahead), QUEUE);
-	printf("# flood: meanwhile %llu calls of the flood accepted, %llu refused\n",
-	       (unsigned long long)get(accepted), (unsigned long long)get(refused));
+	figure("%d calls of it, 0 refused; at most %ju others delivered before one, of a queue of %d",
+	       2 * CALLS, (uintmax_t)get(ahead), QUEUE);
+	figure("meanwhile %ju calls of the flood accepted, %ju refused", (uintmax_t)get(accepted),
+	       (uintmax_t)get(refused));
 }
 
 TEST_F(flood, has_half_of_a_queue_whose_owner_is_stopped)
@@ -283,16 +283,18 @@ TEST_F(flood, has_half_of_a_queue_whose_owner_is_stopped)
 
 TEST_F(flood, of_registrations_leaves_half_of_the_rest_to_the_next)
 {
+	uint64_t had;
 	int left;
 
 	puppet_start(&self->owner, do_serve);
 	ASSERT_TRUE(flood_start(self));
 	left = puppet_do(&self->bob, do_register_all);
-	EXPECT_EQ(CALLBACKS / 2, get(registered));
+	had = get(registered);	/* those that stop give theirs back, for others to have */
+	EXPECT_EQ(CALLBACKS / 2, had);
 	EXPECT_EQ(CALLBACKS / 4, left);
 	EXPECT_TRUE(flood_stop(self));
-	printf("# flood: from %d peers %llu of %d callbacks registered, %d left to another uid\n",
-	       PROCESSES * PEERS, (unsigned long long)get(registered), CALLBACKS, left);
+	figure("from %d peers %ju of %d callbacks registered, %d left to another uid",
+	       PROCESSES * PEERS, (uintmax_t)had, CALLBACKS, left);
 }
 
 TEST_HARNESS_MAIN
