@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include "stress.h"
 
-#define ORDER_BITS	18
-
 struct shared *shared;
 
 /* One line, and the run has failed; the first few say enough. */
@@ -77,37 +75,32 @@ static bool entry_is_true(const struct entry *entry)
 	}
 }
 
-/* Calls of one caller to one callback were numbered, and ran, in the order made. */
-struct order_of_pair {
-	uint64_t handle;
-	uint64_t seq;
-	uint32_t life;
-};
-
-static bool order_holds(struct order_of_pair *table, const struct entry *entry)
+/**
+ * book_in_order() - Whether a call is behind the last one of its caller to its callback
+ * @table: Of ORDER_SLOTS; what was the last one of each such pair, or of another that fell on its
+ *	place: then one comparison is missed.
+ * @number: Of the call.
+ * @what: Which is to increase: the number, or what its owner was told.
+ */
+bool book_in_order(struct order_of_pair *table, uint64_t number, uint64_t what)
 {
-	uint32_t mask = (1U << ORDER_BITS) - 1;
-	uint32_t at = (entry->handle * 0x9e3779b97f4a7c15ULL >> 40 ^ entry->life * 2654435761U);
-	struct order_of_pair *pair;
-	bool holds;
+	const struct entry *entry = &shared->book[number];
+	uint32_t at = entry->handle * 0x9e3779b97f4a7c15ULL >> 40 ^ entry->life * 2654435761U;
+	struct order_of_pair *pair = &table[at % ORDER_SLOTS], last = *pair;
 
-	for (pair = &table[at & mask]; pair->handle; pair = &table[++at & mask]) {
-		if (pair->handle == entry->handle && pair->life == entry->life)
-			break;
-	}
-	holds = pair->seq < entry->seq;
-	*pair = (struct order_of_pair){ entry->handle, entry->seq, entry->life };
-	return holds;
+	*pair = (struct order_of_pair){ entry->handle, what, entry->life };
+	return last.handle != entry->handle || last.life != entry->life || last.what < what;
 }
 
+/* Calls of one caller to one callback were numbered in the order made. */
 static void judge_order(uint32_t calls)
 {
-	struct order_of_pair *table = calloc(1U << ORDER_BITS, sizeof(*table));
+	struct order_of_pair *table = calloc(ORDER_SLOTS, sizeof(*table));
 	uint32_t i;
 
 	for (i = 0; table && i < calls; i++) {
-		if (shared->book[i].seq && !order_holds(table, &shared->book[i]))
-			complain("call %u was overtaken", i);
+		if (shared->book[i].seq && !book_in_order(table, i, shared->book[i].seq))
+			complain("call %u has a lower number than one before it", i);
 	}
 	free(table);
 }

@@ -60,6 +60,15 @@ struct shared {
 
 enum order { STAY, SHUT_DOWN, LEAVE };
 
+/* The last call of one caller to one callback. */
+struct order_of_pair {
+	uint64_t handle;
+	uint64_t what;
+	uint32_t life;
+};
+
+#define ORDER_SLOTS	16384U
+
 /* Where in a round one thread stands. */
 struct self {
 	uint64_t random;
@@ -75,6 +84,7 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 bool book_open(struct self *self, enum kind kind, uint64_t handle, uint64_t *number);
 void book_answer(uint64_t number, int err, uint32_t stage);
 bool book_run(uint64_t number, uint64_t handle, uint64_t seq);
+bool book_in_order(struct order_of_pair *table, uint64_t number, uint64_t what);
 bool book_judge(uint64_t *sent, uint64_t *answered, uint64_t *twice, uint64_t *lost);
 
 /* --- owner.c, caller.c --- */
