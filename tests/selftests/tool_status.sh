@@ -59,7 +59,7 @@ claim a_duration_that_is_none_is_a_usage_error fails 125 duration upcall call --
 
 all_help()
 {
-	for command in serve call notify ls stat why revoke info stub; do
+	for command in serve call notify ls stat why revoke info stub top trace; do
 		says "usage: upcall $command" upcall "$command" --help || return 1
 		exits 0 upcall "$command" --help || return 1
 	done

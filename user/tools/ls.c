@@ -16,14 +16,17 @@ static struct {
 
 #define LIST_NAMES	0
 
-/* All records of one kind, sorted */
-struct records {
-	char *bytes;
-	size_t count;
-};
-
-static struct records collect(struct upcall_peer *peer, uint32_t what, size_t size,
-			      int (*compare)(const void *a, const void *b))
+/**
+ * ls_collect() - All records of one kind, sorted
+ * @peer: Any peer.
+ * @what: UPCALL_LIST_*.
+ * @size: sizeof its record type.
+ * @compare: Order, as of qsort(3).
+ *
+ * Return: the records; the caller frees @bytes. Dies if they cannot be had.
+ */
+struct records ls_collect(struct upcall_peer *peer, uint32_t what, size_t size,
+			  int (*compare)(const void *a, const void *b))
 {
 	struct upcall_listing *listing;
 	struct records all = { 0 };
@@ -38,7 +41,7 @@ static struct records collect(struct upcall_peer *peer, uint32_t what, size_t si
 		ret = 0;
 	}
 	if (ret < 0)
-		tool_die(EXIT_NO, "ls: %s (%s)", upcall_errname(ret), upcall_strerror(ret));
+		tool_die(EXIT_NO, "listing: %s (%s)", upcall_errname(ret), upcall_strerror(ret));
 	upcall_listing_free(listing);
 	if (all.count)
 		qsort(all.bytes, all.count, size, compare);
@@ -79,8 +82,8 @@ static int compare_callbacks(const void *a, const void *b)
 
 static void list_callbacks(struct upcall_peer *peer, struct table *table)
 {
-	struct records all = collect(peer, UPCALL_LIST_CALLBACKS,
-				     sizeof(struct upcall_list_callback), compare_callbacks);
+	struct records all = ls_collect(peer, UPCALL_LIST_CALLBACKS,
+					sizeof(struct upcall_list_callback), compare_callbacks);
 	const struct upcall_list_callback *c = (const void *)all.bytes;
 	uint64_t now = text_now();
 
@@ -115,8 +118,8 @@ static const char *call_kind(const struct upcall_list_call *call)
 
 static void list_calls(struct upcall_peer *peer, struct table *table)
 {
-	struct records all = collect(peer, UPCALL_LIST_CALLS, sizeof(struct upcall_list_call),
-				     compare_calls);
+	struct records all = ls_collect(peer, UPCALL_LIST_CALLS, sizeof(struct upcall_list_call),
+					compare_calls);
 	const struct upcall_list_call *c = (const void *)all.bytes;
 
 	for (; all.count--; c++) {
@@ -145,8 +148,8 @@ static int compare_peers(const void *a, const void *b)
 
 static void list_peers(struct upcall_peer *peer, struct table *table)
 {
-	struct records all = collect(peer, UPCALL_LIST_PEERS, sizeof(struct upcall_list_peer),
-				     compare_peers);
+	struct records all = ls_collect(peer, UPCALL_LIST_PEERS, sizeof(struct upcall_list_peer),
+					compare_peers);
 	const struct upcall_list_peer *p = (const void *)all.bytes;
 
 	for (; all.count--; p++) {
@@ -172,8 +175,8 @@ static int compare_users(const void *a, const void *b)
 
 static void list_users(struct upcall_peer *peer, struct table *table)
 {
-	struct records all = collect(peer, UPCALL_LIST_USERS, sizeof(struct upcall_list_user),
-				     compare_users);
+	struct records all = ls_collect(peer, UPCALL_LIST_USERS, sizeof(struct upcall_list_user),
+					compare_users);
 	const struct upcall_list_user *u = (const void *)all.bytes;
 
 	for (; all.count--; u++) {

@@ -9,7 +9,8 @@
 
 static const struct command *const commands[] = {
 	&command_serve, &command_call, &command_notify, &command_ls, &command_stat,
-	&command_why, &command_revoke, &command_info, &command_stub, NULL,
+	&command_why, &command_revoke, &command_info, &command_stub,
+	&command_trace, &command_top, NULL,
 };
 
 /**

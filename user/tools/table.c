@@ -35,21 +35,6 @@ static void cell_add(struct table *table, const char *text, const char *json)
 	table->cells[table->count++] = (struct cell){ must_copy(text), must_copy(json) };
 }
 
-/* Bytes above ASCII have been escaped before; what is left needs little. */
-static struct text json_string(const char *text)
-{
-	struct text json = { "\"" };
-	size_t used = 1;
-
-	for (; *text && used + 4 < sizeof(json.s); text++) {
-		if (*text == '"' || *text == '\\')
-			json.s[used++] = '\\';
-		json.s[used++] = *text;
-	}
-	strcpy(json.s + used, "\"");
-	return json;
-}
-
 /**
  * table_add_text() - The next cell: a word, the same for people and programs
  * @table: Cells fill it row by row.
@@ -57,7 +42,7 @@ static struct text json_string(const char *text)
  */
 void table_add_text(struct table *table, const char *text)
 {
-	cell_add(table, text, json_string(text).s);
+	cell_add(table, text, text_json(text).s);
 }
 
 /**
@@ -117,6 +102,33 @@ void table_add_age(struct table *table, uint64_t ns)
 	cell_add(table, text_age(ns).s, json.s);
 }
 
+/**
+ * table_add_rate() - The next cell: so many a second
+ * @table: Cells fill it row by row.
+ * @milli: In 1000 seconds.
+ */
+void table_add_rate(struct table *table, uint64_t milli)
+{
+	struct text text, json;
+
+	text_print(&text, "%.1f", milli / 1e3);
+	text_print(&json, "%.3f", milli / 1e3);
+	cell_add(table, text.s, json.s);
+}
+
+/**
+ * table_add_span() - The next cell: a time that was measured
+ * @table: Cells fill it row by row.
+ * @ns: Nanoseconds; 0: it was not, "-" for people, null for programs.
+ */
+void table_add_span(struct table *table, uint64_t ns)
+{
+	struct text json;
+
+	text_print(&json, "%" PRIu64, ns);
+	cell_add(table, ns ? text_span(ns).s : "-", ns ? json.s : "null");
+}
+
 static size_t table_columns(const struct table *table)
 {
 	size_t count = 0;
@@ -138,15 +150,21 @@ static int column_width(const struct table *table, size_t column, size_t columns
 	return (int)width;
 }
 
-static void print_cell(const struct column *column, const char *text, int width, bool last)
+static void print_cell(FILE *file, const struct column *column, const char *text, int width,
+		       bool last)
 {
 	if (last && !column->right)
-		printf("%s\n", text);
+		fprintf(file, "%s\n", text);
 	else
-		printf("%*s%s", column->right ? width : -width, text, last ? "\n" : "  ");
+		fprintf(file, "%*s%s", column->right ? width : -width, text, last ? "\n" : "  ");
 }
 
-static void print_rows(const struct table *table)
+/**
+ * table_write() - All rows, under a heading
+ * @table: Full rows only.
+ * @file: Where to.
+ */
+void table_write(const struct table *table, FILE *file)
 {
 	size_t columns = table_columns(table);
 	int widths[columns];
@@ -154,11 +172,12 @@ static void print_rows(const struct table *table)
 	for (size_t i = 0; i < columns; i++)
 		widths[i] = column_width(table, i, columns);
 	for (size_t i = 0; i < columns; i++)
-		print_cell(&table->columns[i], table->columns[i].title, widths[i], i + 1 == columns);
+		print_cell(file, &table->columns[i], table->columns[i].title, widths[i],
+			   i + 1 == columns);
 	for (size_t i = 0; i < table->count; i++) {
 		size_t at = i % columns;
 
-		print_cell(&table->columns[at], table->cells[i].text, widths[at],
+		print_cell(file, &table->columns[at], table->cells[i].text, widths[at],
 			   at + 1 == columns);
 	}
 }
@@ -192,7 +211,21 @@ void table_print(const struct table *table, bool json)
 	if (json)
 		print_json(table);
 	else
-		print_rows(table);
+		table_write(table, stdout);
+}
+
+/**
+ * table_print_lines() - All rows to stdout as JSON, an object each line
+ * @table: Full rows only.
+ */
+void table_print_lines(const struct table *table)
+{
+	size_t columns = table_columns(table);
+
+	for (size_t i = 0; i < table->count; i += columns) {
+		print_json_row(table, i, columns);
+		printf("\n");
+	}
 }
 
 /**

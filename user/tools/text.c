@@ -126,6 +126,46 @@ struct text text_age(uint64_t ns)
 }
 
 /**
+ * text_span() - A time that was measured, in three digits
+ * @ns: Nanoseconds.
+ *
+ * Return: the text: "870ns", "12.3us", "1.05ms", "42.0s".
+ */
+struct text text_span(uint64_t ns)
+{
+	static const char *const units[] = { "ns", "us", "ms", "s" };
+	double value = ns;
+	struct text text;
+	int unit = 0;
+
+	for (; value >= 999.5 && unit < 3; unit++)
+		value /= 1000;
+	text_print(&text, "%.*f%s", !unit || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2, value,
+		   units[unit]);
+	return text;
+}
+
+/**
+ * text_json() - A string of JSON
+ * @ascii: Bytes above ASCII and control characters have been escaped before, by text_escape().
+ *
+ * Return: the text, in quotes, cut where it does not fit.
+ */
+struct text text_json(const char *ascii)
+{
+	struct text json = { "\"" };
+	size_t used = 1;
+
+	for (; *ascii && used + 4 < sizeof(json.s); ascii++) {
+		if (*ascii == '"' || *ascii == '\\')
+			json.s[used++] = '\\';
+		json.s[used++] = *ascii;
+	}
+	strcpy(json.s + used, "\"");
+	return json;
+}
+
+/**
  * text_escape() - Bytes of another user, fit for a terminal
  * @bytes: Ends at its first NUL, or at @len.
  * @len: Bytes.

@@ -8,6 +8,8 @@
  *	failure.c	exit codes, and what went wrong in words
  *	text.c table.c	values for people; rows of them, or JSON
  *	call.c ls.c ...	one file per command
+ *	load.c load_async.c load_stats.c histogram.c	many calls, and their figures
+ *	screen.c trace_event.c	what "top" draws on; what "trace" reads
  *	serve.c		"upcall serve": its options
  *	server.c job.c	its loop; one run of COMMAND
  */
@@ -19,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 #include <upcall.h>
 
@@ -78,7 +81,8 @@ struct command {
 };
 
 extern const struct command command_serve, command_call, command_notify, command_ls,
-	command_stat, command_why, command_revoke, command_info, command_stub;
+	command_stat, command_why, command_revoke, command_info, command_stub, command_trace,
+	command_top;
 
 void tool_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void tool_die(int code, const char *format, ...)
@@ -123,6 +127,18 @@ int failure_status(const struct attempt *attempt, const struct upcall_call *call
 
 /* ---- ls.c ---- */
 
+/**
+ * struct records - What a listing brought
+ * @bytes: Owned; @count records, one behind the other.
+ * @count: How many.
+ */
+struct records {
+	char *bytes;
+	size_t count;
+};
+
+struct records ls_collect(struct upcall_peer *peer, uint32_t what, size_t size,
+			  int (*compare)(const void *a, const void *b));
 bool ls_find(struct upcall_peer *peer, uint64_t handle, struct upcall_list_callback *record);
 
 /* ---- text.c ---- */
@@ -137,6 +153,8 @@ int text_parse_duration(const char *text, uint64_t *ns);
 int text_parse_size(const char *text, uint64_t *bytes);
 void text_print(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 struct text text_age(uint64_t ns);
+struct text text_span(uint64_t ns);
+struct text text_json(const char *ascii);
 struct text text_escape(const char *bytes, size_t len);
 struct text text_process(uint32_t pid);
 struct text text_user(uint32_t uid);
@@ -179,9 +197,188 @@ void table_add_number(struct table *table, uint64_t value);
 void table_add_id(struct table *table, uint32_t id, const char *text);
 void table_add_handle(struct table *table, uint64_t handle);
 void table_add_age(struct table *table, uint64_t ns);
+void table_add_rate(struct table *table, uint64_t milli);
+void table_add_span(struct table *table, uint64_t ns);
+void table_write(const struct table *table, FILE *file);
 void table_print(const struct table *table, bool json);
+void table_print_lines(const struct table *table);
 void table_print_record(const struct table *table, bool json);
 void table_free(struct table *table);
+
+/* ---- screen.c ---- */
+
+/* What screen_wait() saw: a key as itself, or one of these */
+enum screen_event { SCREEN_TIME = 256, SCREEN_RESIZED, SCREEN_END };
+
+void screen_open(bool terminal);
+void screen_show(const char *lines);
+int screen_wait(uint64_t until_ns);
+void screen_close(void);
+
+/* ---- trace_event.c ---- */
+
+enum trace_type {
+	TRACE_REGISTERED, TRACE_RELEASED, TRACE_REFUSED, TRACE_QUEUED, TRACE_DELIVERED,
+	TRACE_REPLIED, TRACE_ENDED, TRACE_TYPES,
+};
+
+/**
+ * struct trace_event - What one line of the kernel's trace says
+ * @type: Which event.
+ * @time_ns: CLOCK_MONOTONIC.
+ * @pid: The thread that it happened in.
+ * @process: Its name, escaped.
+ * @handle: Of the callback.
+ * @label: Of the callback, escaped; "-" where it is not known.
+ * @seq: Calls: number at that callback.
+ * @caller: Calls: the peer that made it. Else: the callback's peer.
+ * @op: Calls.
+ * @flags: Calls: UPCALL_CALL_*.
+ * @arg_len: Calls.
+ * @reply_len: Calls.
+ * @status: Calls: of the reply.
+ * @err: 0 or a positive errno.
+ * @stage: Calls: UPCALL_STAGE_*, of what the caller got.
+ * @reason: Callbacks: UPCALL_REASON_*.
+ * @calls: Callbacks: how many it got.
+ * @queued_ns: From queued to delivered; 0: not known, or not yet, as the next two.
+ * @run_ns: From delivered to the reply or the end.
+ * @total_ns: From queued to the end.
+ */
+struct trace_event {
+	enum trace_type type;
+	uint64_t time_ns;
+	uint32_t pid;
+	struct text process;
+	uint64_t handle;
+	struct text label;
+	uint64_t seq;
+	int32_t caller;
+	uint32_t op;
+	uint32_t flags;
+	uint32_t arg_len;
+	uint32_t reply_len;
+	int32_t status;
+	uint32_t err;
+	uint32_t stage;
+	uint32_t reason;
+	uint64_t calls;
+	uint64_t queued_ns;
+	uint64_t run_ns;
+	uint64_t total_ns;
+};
+
+int trace_type_find(const char *name);
+void trace_label(uint64_t handle, const char *label, size_t len);
+bool trace_parse(struct trace_event *event, const char *line);
+bool trace_failed(const struct trace_event *event);
+void trace_print(const struct trace_event *event, bool json);
+
+/* ---- histogram.c ---- */
+
+#define HISTOGRAM_BITS		6	/* buckets to each power of two, as a power of two */
+#define HISTOGRAM_BUCKETS	((64 - HISTOGRAM_BITS + 1) << HISTOGRAM_BITS)
+
+/**
+ * struct histogram - Values counted by size
+ * @buckets: How many fell into each.
+ * @count: How many in all.
+ * @max: The largest.
+ */
+struct histogram {
+	uint64_t buckets[HISTOGRAM_BUCKETS];
+	uint64_t count;
+	uint64_t max;
+};
+
+void histogram_add(struct histogram *histogram, uint64_t value);
+void histogram_merge(struct histogram *histogram, const struct histogram *other);
+uint64_t histogram_percentile(const struct histogram *histogram, double percent);
+
+/* ---- load.c ---- */
+
+/**
+ * struct load - Many calls, and how they are made
+ * @attempt: Whom, in words.
+ * @peer: Who calls.
+ * @handle: Whom.
+ * @count: How many.
+ * @parallel: How many at a time: threads, or with @async calls of one thread.
+ * @async: One thread makes them all.
+ * @op: Which operation.
+ * @arg: The argument.
+ * @len: Bytes of it.
+ * @timeout_ns: For each; UPCALL_NO_DEADLINE: none.
+ * @max_reply: Longest reply to accept.
+ * @signature: With @has_signature.
+ * @has_signature: Name it.
+ * @latest: Notifications: out of date once there is a newer one.
+ * @wait_room: Notifications: wait for room.
+ * @json: Figures for programs.
+ * @progress: Say how far it is, though stderr is no terminal.
+ */
+struct load {
+	const struct attempt *attempt;
+	struct upcall_peer *peer;
+	uint64_t handle;
+	uint64_t count;
+	uint32_t parallel;
+	bool async;
+	uint32_t op;
+	const void *arg;
+	size_t len;
+	uint64_t timeout_ns;
+	uint32_t max_reply;
+	uint64_t signature;
+	bool has_signature;
+	bool latest;
+	bool wait_room;
+	bool json;
+	bool progress;
+};
+
+#define LOAD_OUTCOMES	64	/* that are told apart; the last takes all others */
+
+/**
+ * struct load_stats - What became of calls
+ * @queued: From queued to delivered, of those that were.
+ * @run: From delivered to the answer.
+ * @total: From queued to the answer; of a notification, how long sending it took.
+ * @done: How many.
+ * @good: How many ran to their end with status 0, or were queued as notifications.
+ * @outcomes: Each errno, stage and status that there was; @outcome_count.
+ * @outcome_count: How many of them.
+ */
+struct load_stats {
+	struct histogram queued, run, total;
+	uint64_t done;
+	uint64_t good;
+	struct load_outcome {
+		int err;
+		uint32_t stage;
+		int32_t status;
+		uint64_t count;
+	} outcomes[LOAD_OUTCOMES];
+	size_t outcome_count;
+};
+
+int load_run(const struct load *load);
+bool load_next(void);
+bool load_stopped(void);
+uint64_t load_deadline(const struct load *load);
+void load_async(const struct load *load, struct load_stats *stats);
+
+/* ---- abi.c ---- */
+
+int abi_register(struct upcall_peer *peer, struct upcall_register *reg);
+int abi_notify(const struct load *load, uint64_t deadline);
+
+/* ---- load_stats.c ---- */
+
+void load_stats_add(struct load_stats *stats, int err, uint32_t stage, int32_t status);
+void load_stats_merge(struct load_stats *stats, const struct load_stats *other);
+void load_report(const struct load *load, const struct load_stats *stats, uint64_t elapsed_ns,
+		 bool interrupted);
 
 /* ---- job.c ---- */
 
