@@ -13,14 +13,23 @@ enum {
 	OPTION_HANDLE = 256,
 	OPTION_INSTANCE,
 	OPTION_OWNER,
+	OPTION_ASYNC,
+	OPTION_PROGRESS,
 };
+
+#define MAX_THREADS	1024
+#define MANY_REPLIES	(32U << 20)	/* bytes of replies that many calls accept in all */
 
 static struct {
 	bool has_timeout, has_signature, has_instance, has_owner, wait;
 	uint64_t timeout_ns, signature, instance;
 	uint32_t op, max_reply, owner;
 	const char *handle;
-} options = { .max_reply = UINT32_MAX };
+	/* Of many calls */
+	bool async, latest, json, progress;
+	uint64_t count;
+	uint32_t parallel;
+} options = { .max_reply = UINT32_MAX, .parallel = 1 };
 
 /* The bytes to call with */
 struct input {
@@ -47,6 +56,24 @@ static void call_option(int letter, const char *value)
 		break;
 	case 'w':
 		options.wait = true;
+		break;
+	case 'n':
+		options.count = option_number("calls", value, 1, UINT64_MAX / 2);
+		break;
+	case 'P':
+		options.parallel = option_number("parallel", value, 1, UPCALL_MAX_OUTGOING);
+		break;
+	case 'l':
+		options.latest = true;
+		break;
+	case 'J':
+		options.json = true;
+		break;
+	case OPTION_ASYNC:
+		options.async = true;
+		break;
+	case OPTION_PROGRESS:
+		options.progress = true;
 		break;
 	case OPTION_HANDLE:
 		options.handle = value;
@@ -101,17 +128,20 @@ static int submit(const struct attempt *attempt, struct upcall_call *call, uint6
 	return upcall_call_invoke(call, handle, options.op, input->bytes, input->len, deadline());
 }
 
+/* As the kernel says; a dead one is found out by the call */
+static void check_owner(const struct attempt *attempt, struct upcall_peer *peer, uint64_t handle)
+{
+	struct upcall_stat stat;
+
+	if (options.has_owner && !upcall_stat(peer, handle, &stat, sizeof(stat)) &&
+	    stat.state == UPCALL_STATE_LIVE && stat.uid != options.owner)
+		exit(failure_report_local(attempt, -EACCES, target_error(-EACCES)));
+}
+
 static int submit_by_handle(const struct attempt *attempt, struct upcall_peer *peer,
 			    struct upcall_call *call, uint64_t handle, const struct input *input)
 {
-	struct upcall_stat stat;
-	int err;
-
-	if (options.has_owner) {
-		err = upcall_stat(peer, handle, &stat, sizeof(stat));
-		if (!err && stat.state == UPCALL_STATE_LIVE && stat.uid != options.owner)
-			exit(failure_report_local(attempt, -EACCES, target_error(-EACCES)));
-	}
+	check_owner(attempt, peer, handle);
 	return submit(attempt, call, handle, input);
 }
 
@@ -164,15 +194,18 @@ static int submit_to_target(const struct attempt *attempt, struct upcall_peer *p
 	return submit_to_name(attempt, peer, call, input);
 }
 
+static uint32_t longest_reply(const struct upcall_info *info)
+{
+	return options.max_reply == UINT32_MAX ? info->max_payload : options.max_reply;
+}
+
 static struct upcall_call *new_call(struct upcall_peer *peer, const struct upcall_info *info)
 {
-	uint32_t max_reply = options.max_reply == UINT32_MAX ? info->max_payload :
-			     options.max_reply;
 	struct upcall_call *call;
 
 	if (upcall_call_new(peer, &call))
 		tool_die(EXIT_LOCAL, "out of memory");
-	upcall_call_set_reply_max(call, max_reply);
+	upcall_call_set_reply_max(call, longest_reply(info));
 	if (options.has_signature)
 		upcall_call_set_signature(call, options.signature);
 	return call;
@@ -197,6 +230,33 @@ static int print_reply(const struct attempt *attempt, const struct upcall_call *
 	return failure_status(attempt, call);
 }
 
+/* The name is looked up once: what it stands for then is what is measured. */
+static int attempt_many(const struct attempt *attempt, struct upcall_peer *peer,
+			const struct upcall_info *info, const struct input *input)
+{
+	uint32_t share = MANY_REPLIES / options.parallel;
+	struct load load = {
+		.attempt = attempt, .peer = peer, .count = options.count,
+		.parallel = options.parallel, .async = options.async, .op = options.op,
+		.arg = input->bytes, .len = input->len,
+		.timeout_ns = options.has_timeout ? options.timeout_ns : UPCALL_NO_DEADLINE,
+		.max_reply = longest_reply(info), .signature = options.signature,
+		.has_signature = options.has_signature, .latest = options.latest,
+		.wait_room = options.wait, .json = options.json, .progress = options.progress,
+	};
+
+	int err = 0;
+
+	if (options.max_reply == UINT32_MAX && load.max_reply > share)
+		load.max_reply = share;
+	if (!target_is_handle(attempt->target, &load.handle))
+		err = upcall_lookup(peer, attempt->target, &load.handle);
+	if (err)
+		return failure_report_local(attempt, err, target_error(err));
+	check_owner(attempt, peer, load.handle);
+	return load_run(&load);
+}
+
 static int attempt_run(const struct attempt *attempt, const char *data)
 {
 	struct upcall_peer *peer = tool_open();
@@ -214,6 +274,8 @@ static int attempt_run(const struct attempt *attempt, const char *data)
 	if (input.len > info.max_payload)
 		return failure_report_local(attempt, -EMSGSIZE,
 					    "the argument is longer than any callback takes");
+	if (options.count)
+		return attempt_many(attempt, peer, &info, &input);
 	call = new_call(peer, &info);
 	ret = submit_to_target(attempt, peer, call, &input);
 	if (ret < 0)
@@ -221,8 +283,22 @@ static int attempt_run(const struct attempt *attempt, const char *data)
 	return attempt->oneway ? 0 : print_reply(attempt, call);
 }
 
+static void check_options(const struct attempt *attempt)
+{
+	if (!options.count && (options.async || options.json || options.progress || options.latest ||
+			       options.parallel > 1 || (options.wait && attempt->oneway)))
+		tool_die(EXIT_USAGE, "%s: %s go with --calls", attempt->verb, attempt->oneway ?
+			 "--latest, --wait, --parallel, --progress and --json" :
+			 "--async, --parallel, --progress and --json");
+	if (options.count && options.wait && !attempt->oneway)
+		tool_die(EXIT_USAGE, "call: --wait does not go with --calls: the name is looked up once");
+	if (!options.async && options.parallel > MAX_THREADS)
+		tool_die(EXIT_USAGE, "%s: at most %d threads", attempt->verb, MAX_THREADS);
+}
+
 static int attempt_from(struct attempt *attempt, int argc, char **argv)
 {
+	check_options(attempt);
 	attempt->target = options.handle;
 	if (!attempt->target) {
 		if (!argc)
@@ -247,6 +323,9 @@ static int notify_run(int argc, char **argv)
 }
 
 #define COMMON_OPTIONS								\
+	{ 'P', "parallel", "N", "that many at a time, each from a thread (1)" },	\
+	{ 'J', "json", NULL, "figures for programs: times in nanoseconds" },	\
+	{ OPTION_PROGRESS, "progress", NULL, "say each second how far it is, though stderr is no terminal" }, \
 	{ 'o', "op", "N", "which of the callback's operations (0)" },		\
 	{ 's', "signature", "TEXT", "the interface it is called by: text, or 0x and digits" }, \
 	{ OPTION_OWNER, "owner", "USER", "only if it belongs to this user" },	\
@@ -260,6 +339,8 @@ const struct command command_call = {
 	.notes = "DURATION is 5 (seconds), 2.5s, 500ms, 1m. SIZE is bytes, or 64K, 1M.\n"
 		 "The exit code is the callback's status; \"upcall --help\" lists the others.\n",
 	.options = (const struct tool_option[]){
+		{ 'n', "calls", "N", "make N calls; print figures instead of replies" },
+		{ OPTION_ASYNC, "async", NULL, "all from one thread, with --parallel under way" },
 		{ 't', "timeout", "DURATION", "give up after that long" },
 		{ 'w', "wait", NULL, "wait for the NAME to be served, and for a successor" },
 		{ 'm', "max-reply", "SIZE", "longest reply to accept (1M)" },
@@ -277,6 +358,9 @@ const struct command command_notify = {
 	.summary = "call it with DATA, or with stdin, and do not wait",
 	.notes = "Exit code 0 says that the notification is queued.\n",
 	.options = (const struct tool_option[]){
+		{ 'n', "calls", "N", "send N of them; print figures" },
+		{ 'l', "latest", NULL, "with --calls: one may take the place of the one before it" },
+		{ 'w', "wait", NULL, "with --calls: where the queue is full, wait for room" },
 		{ 't', "timeout", "DURATION", "after that long it need not run any more" },
 		COMMON_OPTIONS,
 		{ 0 },

@@ -16,6 +16,8 @@ enum {
 	OPTION_GRACE,
 	OPTION_REPLACE,
 	OPTION_ONCE,
+	OPTION_SERIAL,
+	OPTION_AUTOEND,
 };
 
 #define MAX_JOBS	1024
@@ -25,8 +27,8 @@ enum {
 
 static struct {
 	const char *label;
-	uint32_t access, access_id, max_arg, queue;
-	bool has_signature, replace;
+	uint32_t flags, access, access_id, max_arg, queue;
+	bool replace;
 	uint64_t signature;
 } registration = {
 	.access = UPCALL_ACCESS_SAME_USER,
@@ -85,7 +87,13 @@ static void serve_option(int letter, const char *value)
 		break;
 	case 's':
 		registration.signature = option_signature(value);
-		registration.has_signature = true;
+		registration.flags |= UPCALL_REGISTER_SIGNATURE;
+		break;
+	case OPTION_SERIAL:
+		registration.flags |= UPCALL_REGISTER_SERIAL;
+		break;
+	case OPTION_AUTOEND:
+		registration.flags |= UPCALL_REGISTER_AUTOEND;
 		break;
 	case OPTION_MAX_ARG:
 		registration.max_arg = option_size("max-arg", value, UPCALL_MAX_PAYLOAD);
@@ -106,22 +114,6 @@ static void serve_option(int letter, const char *value)
 		options.verbose = true;
 		break;
 	}
-}
-
-static struct upcall_options *registration_options(const char *name)
-{
-	struct upcall_options *o;
-	char label[UPCALL_MAX_LABEL + 1] = "";
-
-	strncpy(label, registration.label ? registration.label : name, UPCALL_MAX_LABEL);
-	if (upcall_options_new(&o))
-		tool_die(EXIT_LOCAL, "out of memory");
-	upcall_options_set_label(o, label);
-	upcall_options_set_access(o, registration.access, registration.access_id);
-	if (registration.has_signature)
-		upcall_options_set_signature(o, registration.signature);
-	upcall_options_set_limits(o, registration.max_arg, registration.queue, QUEUED_BYTES);
-	return o;
 }
 
 /* A name that somebody else serves is not taken from him by accident. */
@@ -151,14 +143,25 @@ static void check_name(struct upcall_peer *peer, const char *name)
 
 static uint64_t register_callback(struct upcall_peer *peer, const char *name)
 {
-	struct upcall_options *o = registration_options(name);
+	const char *label = registration.label ? registration.label : name;
+	struct upcall_register reg = {
+		.flags = registration.flags,
+		.signature = registration.signature,
+		.access = registration.access,
+		.access_id = registration.access_id,
+		.max_arg = registration.max_arg,
+		.max_queued_calls = registration.queue,
+		.max_queued_bytes = QUEUED_BYTES,
+	};
 	uint64_t handle;
-	int err = upcall_register(peer, o, 0, &handle);
+	int err;
 
-	upcall_options_free(o);
+	memcpy(reg.label, label, strnlen(label, UPCALL_MAX_LABEL));
+	err = abi_register(peer, &reg);
 	if (err)
 		tool_die(EXIT_NO, "serve %s: %s (%s)", name, upcall_errname(err),
 			 upcall_strerror(err));
+	handle = reg.handle;
 	if (!options.name)
 		return handle;
 	err = upcall_publish(peer, options.name, handle);
@@ -175,6 +178,9 @@ static int serve_run(int argc, char **argv)
 	if (strcmp(argv[-1], "--") && strcmp(argv[1], "--"))
 		tool_die(EXIT_USAGE, "serve: COMMAND follows a --: upcall serve NAME -- COMMAND ARG...");
 	(void)argc;
+	if (registration.flags & UPCALL_REGISTER_SERIAL &&
+	    registration.flags & UPCALL_REGISTER_AUTOEND)
+		tool_die(EXIT_USAGE, "serve: --serial and --autoend exclude each other");
 	peer = tool_open();
 	options.name = strcmp(argv[0], "-") ? argv[0] : NULL;
 	options.argv = argv + 1;
@@ -202,6 +208,8 @@ const struct command command_serve = {
 		{ OPTION_MAX_ARG, "max-arg", "SIZE", "longest argument to take (1M)" },
 		{ OPTION_MAX_REPLY, "max-reply", "SIZE", "longest output to pass on (1M)" },
 		{ OPTION_QUEUE, "queue", "N", "calls that may wait (256)" },
+		{ OPTION_SERIAL, "serial", NULL, "strictly one after the other, in the order made, whatever --jobs says" },
+		{ OPTION_AUTOEND, "autoend", NULL, "a notification is done with once it is taken" },
 		{ OPTION_GRACE, "grace", "DURATION", "between TERM and KILL for a cancelled COMMAND (2s)" },
 		{ OPTION_REPLACE, "replace", NULL, "take over a NAME that is served already" },
 		{ 'v', "verbose", NULL, "one line on stderr for each call" },
