@@ -217,6 +217,26 @@ check_user_build()
 	cp -r kmod/uapi "$work/tree/kmod/"
 	rm -rf "$work/tree/user/build"
 	quietly "$work/user.log" make -C "$work/tree/user" CC="gcc -Wall -Wextra -Werror"
+	(PATH=$work/tree/user/build:$PATH; completes) | silent
+}
+
+completion()	# WORD...: what bash offers for the last one
+{
+	COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+	_upcall
+	say "${COMPREPLY[*]}"
+}
+
+# The command completed is the one that was just built
+completes()
+{
+	# shellcheck source=../user/tools/completion/upcall.bash
+	. user/tools/completion/upcall.bash
+	[ "$(completion upcall se)" = serve ] || say "completion: no serve"
+	[ "$(completion upcall to)" = top ] || say "completion: no top"
+	[ "$(completion upcall call --asy)" = --async ] || say "completion: no call --async"
+	[ "$(completion upcall top --sort b)" = bytes ] || say "completion: no values"
+	[ "$(completion upcall trace que)" = queued ] || say "completion: no operands"
 }
 
 # Suppressed are kselftest's macros, and what takes filling a buffer for reading it
@@ -246,9 +266,9 @@ check_shell()
 {
 	local f
 
-	for f in $(grep -lE '^#!/bin/(ba)?sh' $(files 'tests/*' '.ci/*' 'user/*')); do
-		case $(head -n 1 "$f") in
-		*bash)	bash -n "$f" ;;
+	for f in $(grep -lE '^(#!/bin/(ba)?sh|# shellcheck shell=bash)' $(files 'tests/*' '.ci/*' 'user/*')); do
+		case $(head -n 2 "$f") in
+		*bash*)	bash -n "$f" ;;
 		*)	sh -n "$f" ;;
 		esac
 		! have shellcheck || shellcheck "$f"
