@@ -205,4 +205,13 @@ waits_for_name()
 claim a_caller_can_wait_for_a_name_to_be_served waits_for_name
 stop "$server"
 
+tells_of_calls()
+{
+	exits 4 upcall call --op 9 told hello || return 1
+	until_true grep -q 'told: call 1 of process [0-9]*, uid 0, op 9: 5 bytes in, 5 out, status 4, ' serve.err
+}
+serve told -v -- sh -c 'cat; exit 4'
+claim verbose_is_a_line_for_each_call tells_of_calls
+stop "$server"
+
 conclude

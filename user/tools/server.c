@@ -311,9 +311,10 @@ static void log_job(const struct server *server, const struct job *job)
 {
 	const struct upcall_incoming *call = job->incoming;
 
-	tool_say("%s: call %" PRIu64 " of process %" PRIu32 ", uid %" PRId32 ": %zu bytes in, %" PRIu64
-		 " out, status %d, %s%s", server_name(server), upcall_incoming_seq(call),
-		 upcall_incoming_pid(call), (int32_t)upcall_incoming_uid(call),
+	tool_say("%s: call %" PRIu64 " of process %" PRIu32 ", uid %" PRId32 ", op %" PRIu32
+		 ": %zu bytes in, %" PRIu64 " out, status %d, %s%s", server_name(server),
+		 upcall_incoming_seq(call), upcall_incoming_pid(call),
+		 (int32_t)upcall_incoming_uid(call), upcall_incoming_op(call),
 		 upcall_incoming_len(call), job->written, job->exit_code,
 		 text_age(text_now() - job->started_ns).s, job->kill_ns ? ", stopped" : "");
 }
