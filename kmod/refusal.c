@@ -16,6 +16,7 @@
 #include "owner.h"
 #include "peer.h"
 #include "pool.h"
+#include "quota.h"
 #include "room.h"
 
 static bool refusal_less(struct rb_node *a, const struct rb_node *b)
@@ -51,6 +52,27 @@ static void refusal_forget(struct upcall_refusal *refusal)
 	rcu_read_unlock();
 	if (mine)
 		upcall_callback_put(cb);
+}
+
+/* True if it waits for just that already: who is refused over and over costs its owner little. */
+static bool refusal_repeats(struct upcall_refusal *refusal, const struct upcall_call *call)
+{
+	struct upcall_callback *cb = call->cb;
+	const struct upcall_account *top = call->from->account;
+	bool repeats;
+
+	lockdep_assert_held(&refusal->mutex);
+	if (READ_ONCE(refusal->cb) != cb)
+		return false;
+	while (top->parent)
+		top = top->parent;
+	spin_lock(&cb->peer->lock);
+	repeats = refusal->cb && refusal->bytes == call->arg_len &&
+		  refusal->room->account == top;
+	if (repeats)
+		WRITE_ONCE(refusal->by, UPCALL_REFUSED_BY_QUEUE);
+	spin_unlock(&cb->peer->lock);
+	return repeats;
 }
 
 /* False if there is nothing to wait for, or no memory to do so. */
@@ -92,12 +114,15 @@ void upcall_refusal_remember(struct upcall_peer *peer, const struct upcall_call 
 	struct upcall_refusal *refusal = &peer->refusal;
 
 	mutex_lock(&refusal->mutex);
+	if (refusal_repeats(refusal, call))
+		goto out_unlock;
 	refusal_forget(refusal);
 	/* Its end comes here after it set @dead, and waits for us. */
 	if (!READ_ONCE(peer->dead) && !refusal_remember(refusal, call)) {
 		WRITE_ONCE(refusal->by, UPCALL_REFUSED_BY_NONE);
 		wake_up_interruptible_poll(&peer->poll_wait, EPOLLOUT | EPOLLWRNORM);
 	}
+out_unlock:
 	mutex_unlock(&refusal->mutex);
 }
 
