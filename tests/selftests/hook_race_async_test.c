@@ -29,7 +29,7 @@ static const struct cell table[] = {
 	{ NOT_QUEUED, RELEASED,         ESTALE,     NEVER,  NOT, "R",   NOT },
 	{ NOT_QUEUED, ABORTED,          ESTALE,     NEVER,  NOT, "R",   NOT },
 	{ NOT_QUEUED, REBOUND,          0,          RAN,    NOT, "c",   0 },
-	{ NOT_QUEUED, QUOTA_HIT,        EAGAIN,     NEVER,  NOT, "C",   0 },
+	{ NOT_QUEUED, QUOTA_HIT,        EAGAIN,     NEVER,  NOT, "C",   NOT },
 
 	{ QUEUED,     CALLER_KILLED,    DIES,       NEVER,  NOT, "",    NOT },
 	{ QUEUED,     CALLER_SIGNALLED, EINTR,      UNTOLD, 0,   "C",   0 },
@@ -283,5 +283,5 @@ static const struct way call = {
 
 int main(void)
 {
-	return race_main(table, sizeof(table) / sizeof(table[0]), COLLECTING + 1, &call);
+	return race_main(table, sizeof(table) / sizeof(table[0]), NOT_QUEUED, COLLECTING, &call);
 }

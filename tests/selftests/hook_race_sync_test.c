@@ -10,13 +10,27 @@
 /*
  * CANCELLED: a thread that waits cannot CANCEL, so a handler has interrupted it before, with
  * EINTR, or its reply is kept, with EMSGSIZE; in the queue, it was put back there by a fault.
- * An owner that is killed while its reply is read has replied.
+ * An owner that is killed while its reply is read has replied. What fills the queue is a
+ * notification, the first C then.
  */
 static const struct cell table[] = {
 	/* where    what befalls it   told it is  and it  coming  the	 and its
 	 *				      ran     back    owner  REPLY
 	 *						      saw    gets
 	 */
+	{ NO_ROOM,    CALLER_KILLED,    DIES,       NEVER, NOT,    "C",   NOT },
+	{ NO_ROOM,    CALLER_SIGNALLED, EINTR,      NEVER, NOT,    "C",   NOT },
+	{ NO_ROOM,    DEADLINE,         ETIMEDOUT,  NEVER, NOT,    "C",   NOT },
+	{ NO_ROOM, CANCELLED, .none = "its id was not told: nobody can name it" },
+	{ NO_ROOM,    OWNER_KILLED,     ESTALE,     NEVER, NOT,    "",    NOT },
+	{ NO_ROOM,    OWNER_CLOSES,     ESTALE,     NEVER, NOT,    "",    NOT },
+	{ NO_ROOM,    OWNER_EXECS,      ESTALE,     NEVER, NOT,    "",    NOT },
+	{ NO_ROOM,    OWNER_SHUTS_DOWN, ESTALE,     NEVER, NOT,    "",    NOT },
+	{ NO_ROOM,    RELEASED,         ESTALE,     NEVER, NOT,    "R",   NOT },
+	{ NO_ROOM,    ABORTED,          ESTALE,     NEVER, NOT,    "R",   NOT },
+	{ NO_ROOM,    REBOUND,          0,          RAN,   NOT,    "cc",  0 },
+	{ NO_ROOM,    QUOTA_HIT,        0,          RAN,   NOT,    "CC",  0 },
+
 	{ NOT_QUEUED, CALLER_KILLED,    DIES,       NEVER, NOT,    "",    NOT },
 	{ NOT_QUEUED, CALLER_SIGNALLED, EINTR,      NEVER, NOT,    "",    NOT },
 	{ NOT_QUEUED, DEADLINE,         ETIMEDOUT,  NEVER, NOT,    "",    NOT },
@@ -28,7 +42,7 @@ static const struct cell table[] = {
 	{ NOT_QUEUED, RELEASED,         ESTALE,     NEVER, NOT,    "R",   NOT },
 	{ NOT_QUEUED, ABORTED,          ESTALE,     NEVER, NOT,    "R",   NOT },
 	{ NOT_QUEUED, REBOUND,          0,          RAN,   NOT,    "c",   0 },
-	{ NOT_QUEUED, QUOTA_HIT,        EAGAIN,     NEVER, NOT,    "C",   0 },
+	{ NOT_QUEUED, QUOTA_HIT,        EAGAIN,     NEVER, NOT,    "C",   NOT },
 
 	{ QUEUED,     CALLER_KILLED,    DIES,       NEVER, NOT,    "",    NOT },
 	{ QUEUED,     CALLER_SIGNALLED, EINTR,      NEVER, NOT,    "",    NOT },
@@ -126,9 +140,11 @@ static bool sync_begin(struct race *race)
 	race->caller.mem->inv = INVOKE_ARGS(race->handle, .reply = ptr64(race->caller.mem->buf),
 					    .reply_room = kept ? 0 : 64, .reply_max = 64);
 	if (race->deadline) {
-		race->caller.mem->inv.flags = 0;
+		race->caller.mem->inv.flags &= ~UPCALL_INVOKE_NO_DEADLINE;
 		race->caller.mem->inv.deadline_ns = race->deadline;
 	}
+	if (race->cell->state == NO_ROOM)
+		race->caller.mem->inv.flags |= UPCALL_INVOKE_WAIT_ROOM;
 	puppet_start(&race->caller, do_invoke);
 	return true;
 }
@@ -199,5 +215,5 @@ static const struct way invoke = {
 
 int main(void)
 {
-	return race_main(table, sizeof(table) / sizeof(table[0]), REPLIED + 1, &invoke);
+	return race_main(table, sizeof(table) / sizeof(table[0]), NO_ROOM, REPLIED, &invoke);
 }

@@ -23,6 +23,7 @@
 #define NEW_COOKIE	2
 
 enum state {
+	NO_ROOM,	/* it waits for room in the queue: INVOKE only */
 	NOT_QUEUED,	/* made, known to its caller's peer, and not queued */
 	QUEUED,
 	TAKEN,		/* a receiver has it, and has not copied it */
@@ -51,7 +52,7 @@ enum event {
 };
 
 static const char * const state_names[STATES] = {
-	"not queued", "queued", "taken", "copied", "delivered", "replying", "replied", "collecting",
+	"no room", "not queued", "queued", "taken", "copied", "delivered", "replying", "replied", "collecting",
 };
 
 static const char * const event_names[EVENTS] = {
@@ -122,7 +123,7 @@ struct race {
 /**
  * struct way - How a call is made, and its answer got
  * @name: For people.
- * @begin: Makes it; returns when it is QUEUED, or held before.
+ * @begin: Makes it. Returns when it is on its way to be QUEUED, or to be held before.
  * @listen: The caller waits for its answer, if it does not do so by itself.
  * @answer_is_held: The DELIVERED call is replied, and its answer not collected.
  * @collect: Waits for the answer, into @answer, @stage and @reason.
@@ -170,6 +171,13 @@ static inline void wrong(struct race *race, const char *format, ...)
 
 static char owner_buf[65536] __attribute__((aligned(8)));
 
+/* What fills the queue is a notification that needs no end. */
+static inline void note_call(const struct upcall_event_call *call)
+{
+	if (!(call->flags & UPCALL_CALL_ENDED))
+		notes->call = call->call;
+}
+
 static inline void note_events(const char *buf, uint32_t used)
 {
 	const struct upcall_event *event;
@@ -183,8 +191,8 @@ static inline void note_events(const char *buf, uint32_t used)
 			 event->type == UPCALL_EVENT_RELEASED ? 'R' :
 			 event->type != UPCALL_EVENT_CALL ? '?' :
 			 event->cookie == OLD_COOKIE ? 'C' : 'c';
-		if (event->type == UPCALL_EVENT_CALL)
-			notes->call = ((const struct upcall_event_call *)event)->call;
+		if (letter == 'C' || letter == 'c')
+			note_call((const void *)event);
 		notes->seen[n++] = letter;
 	}
 }
@@ -252,6 +260,14 @@ static inline int owner_start_replier(struct puppet_mem *mem)
 	return start_thread(replier_main, mem);
 }
 
+/* Its own queue, of AUTOEND callbacks. */
+static inline int owner_fill(struct puppet_mem *mem)
+{
+	mem->inv = INVOKE_ARGS(mem->handle, .flags = UPCALL_INVOKE_ONEWAY |
+			       UPCALL_INVOKE_NO_DEADLINE);
+	return do_invoke(mem);
+}
+
 /* All that there is; a reply, if it is still owed; and what comes of that. */
 static inline int owner_drain(struct puppet_mem *mem)
 {
@@ -262,12 +278,7 @@ static inline int owner_drain(struct puppet_mem *mem)
 			;
 		if (!notes->call || notes->reply_done)
 			break;
-		/* A notification, of one who fills the queue, takes no bytes. */
-		if (mem->value)
-			notes->replied = reply(my_peer, notes->call, 0, NULL, 0);
-		else
-			owner_reply(mem);
-		notes->reply_done = true;
+		owner_reply(mem);
 	}
 	return 0;
 }
