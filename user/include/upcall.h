@@ -84,15 +84,22 @@ uint64_t upcall_deadline_in(int64_t ms);
 
 /**
  * upcall_open() - Open a peer
- * @where: Path of the device; NULL: $UPCALL_DEVICE, else /dev/upcall. "test:" and what
- *	follows it is reserved for a test double.
+ * @where: Path of the device; NULL: $UPCALL_DEVICE, else /dev/upcall. "test:", or "test:NAME":
+ *	a test double inside this process, which needs no module.
  * @peer: Set to the peer on success; ended by upcall_close().
  *
  * Binds nothing: the peer can still be passed to another process by its descriptor.
  *
+ * The test double is for unit tests of programs that use this library: the same verbs, errors and
+ * stages. All peers of this process with the same "test:NAME" share a registry, which goes with the last of
+ * them; "test:" is one more name. What it cannot do: calls from other processes and other users,
+ * a child of fork() among them, even with a peer that was not used before; the death of a process;
+ * -EINTR by a signal; -EFAULT, but for addresses below 4096: a bad one is a crash.
+ * libupcall(7) says more.
+ *
  * Return: 0; -ENOENT no such device, the module is not loaded; -ENODEV, -ENXIO a node with
  * no module behind it; -ENOTTY a file that is no peer; -EPROTO a module with another ABI;
- * -EOPNOTSUPP "test:"; -ENOMEM; or an errno of open(2).
+ * -ENOMEM; or an errno of open(2).
  */
 int upcall_open(const char *where, struct upcall_peer **peer);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
 /*
- * What stands behind a peer. So far: the device.
+ * What stands behind a peer: the device, or the test double.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
-#include "internal.h"
+#include "double.h"
 
 struct device {
 	struct upcall_transport transport;	/* first member */
@@ -103,6 +103,6 @@ int upcall_transport_open(const char *where, struct upcall_transport **transport
 	if (!where || !*where)
 		where = "/dev/upcall";
 	if (strncmp(where, "test:", 5) == 0)
-		return -EOPNOTSUPP;
+		return upcall_double_open(where + 5, transport);
 	return device_open(where, transport);
 }
