@@ -8,7 +8,7 @@ set -u
 . "${0%/*}/env.sh"
 cd "$top" || exit 1
 
-checks="module test_module kernel_doc user_build cppcheck checkpatch uapi_abi headers_alone
+checks="module test_module kernel_doc user_build double cppcheck checkpatch uapi_abi headers_alone
 	names_in_docs tests_in_docs code_in_readme ioctls_in_man exported_symbols man_pages tests_are_built
 	spdx private_paths length shell"
 
@@ -237,6 +237,12 @@ completes()
 	[ "$(completion upcall call --asy)" = --async ] || say "completion: no call --async"
 	[ "$(completion upcall top --sort b)" = bytes ] || say "completion: no values"
 	[ "$(completion upcall trace que)" = queued ] || say "completion: no operands"
+}
+
+# The library's tests on its test double. 'make test' runs more of them so
+check_double()
+{
+	tests/double.sh lib address,undefined
 }
 
 # Suppressed are kselftest's macros, and what takes filling a buffer for reading it

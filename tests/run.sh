@@ -95,6 +95,19 @@ slow_kselftest()
 	grep -q "timeout \* $slow" "$ksft/kselftest_harness.h" || broken "kselftest's harness is not as it was"
 }
 
+# What needs no machine
+run_double()
+{
+	step "test double, with sanitizers"
+	if "$top/tests/double.sh" all address,undefined thread; then
+		say "ok    test double" | note
+		count 1 0 0
+	else
+		say "FAIL  test double" | note
+		count 0 1 0
+	fi
+}
+
 build_module()
 {
 	if [ -n "$kernel" ]; then
@@ -172,7 +185,7 @@ if [ -n "$kernel" ]; then
 	say "$kernel_dir"
 	[ $# -gt 0 ] || run_planted
 else
-	[ $# -gt 0 ] || run_checks
+	[ $# -gt 0 ] || { run_checks; run_double; }
 fi
 build_tests
 matching "$@" <"$out/all" >"$out/list"

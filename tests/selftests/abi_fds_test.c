@@ -167,6 +167,7 @@ TEST_F(fds, efault_before_ebadf_before_einval_before_emfile_before_eagain)
 	struct upcall_invoke args;
 	union any_event event;
 
+	MODULE_ONLY("no EFAULT");
 	ASSERT_EQ(0, page_allow(pages + PAGE, PROT_NONE));
 	ASSERT_EQ(0, verb(self->owner, UPCALL_IOC_REGISTER, &reg));
 	ASSERT_EQ(0, notify(self->caller, reg.handle, NULL, 0));
@@ -255,6 +256,7 @@ TEST_F(fds, all_other_kinds_may_ride)
 	union any_event event;
 	size_t i;
 
+	MODULE_ONLY("opens the device");
 	for (i = 0; i < LENGTH(sent); i++)
 		ASSERT_LE(0, sent[i]) TH_LOG("kind %zu", i);
 	/* Watching a peer is not holding it. */

@@ -46,6 +46,7 @@ TEST_F(pair, instance_is_the_same_for_all_peers_and_processes)
 {
 	struct upcall_info mine, other, *childs = shared_alloc(sizeof(*childs));
 
+	MODULE_ONLY("another process");
 	ASSERT_EQ(0, info(self->owner, &mine));
 	ASSERT_EQ(0, info(self->caller, &other));
 	ASSERT_EQ(0, reap(spawn(info_in_child, childs)));
@@ -64,6 +65,7 @@ TEST(info_binds_nothing)
 	struct upcall_info args;
 	int fd = peer_open();
 
+	MODULE_ONLY("another process");
 	ASSERT_EQ(0, info(fd, &args));
 	/* Another process makes it its own ... */
 	ASSERT_EQ(0, reap(spawn(register_on, &fd)));

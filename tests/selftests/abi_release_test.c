@@ -179,6 +179,7 @@ TEST_F(pair, administrator_may_abort_and_it_is_revoked)
 {
 	union any_event event;
 
+	MODULE_ONLY("another process");
 	EXPECT_EQ(EPERM, WEXITSTATUS(reap(spawn(abort_as_nobody, &self->handle))));
 	EXPECT_EQ(-EINVAL, release_word(self->caller, self->handle,
 		UPCALL_RELEASE_ABORT | UPCALL_RELEASE_WORD, 1));
@@ -315,6 +316,7 @@ TEST_F_TIMEOUT(pair, record_that_was_forgotten_is_dead_for_an_unknown_reason, 12
 	uint64_t handle;
 	int i;
 
+	MODULE_ONLY("forgets nothing");
 	ASSERT_EQ(0, release(self->owner, self->handle, 0));
 	ASSERT_EQ(UPCALL_EVENT_RELEASED, one_event(self->owner, &event));
 	for (i = 0; i < 20000; i++) {

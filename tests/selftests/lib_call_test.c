@@ -172,6 +172,7 @@ TEST_F(call, interruptible_wait_ends_and_can_be_taken_up_again)
 {
 	pthread_t me = pthread_self(), thread;
 
+	MODULE_ONLY("no EINTR");
 	handle_signal();
 	upcall_call_set_interruptible(self->call, 1);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, interrupt, &me));
@@ -189,6 +190,7 @@ TEST_F(call, interrupted_call_can_be_given_up)
 {
 	pthread_t me = pthread_self(), thread;
 
+	MODULE_ONLY("no EINTR");
 	handle_signal();
 	upcall_call_set_interruptible(self->call, 1);
 	ASSERT_EQ(0, pthread_create(&thread, NULL, interrupt, &me));
@@ -205,6 +207,7 @@ TEST_F(call, owner_killed_in_a_call_is_eownerdead_with_the_signal)
 	int fds[2];
 	pid_t pid;
 
+	MODULE_ONLY("another process");
 	ASSERT_EQ(0, pipe(fds));
 	pid = fork();
 	if (!pid) {

@@ -146,6 +146,7 @@ TEST_F(fork, child_may_use_peers_of_its_own_and_unused_ones)
 	struct upcall_peer *unused;
 	pid_t pid;
 
+	MODULE_ONLY("another process");
 	ASSERT_EQ(0, upcall_open(NULL, &unused));
 	pid = fork();
 	if (!pid) {

@@ -21,6 +21,16 @@
 #endif
 #define SOON	upcall_deadline_in(20000 * UPCALL_SLOW)	/* longer than any machine takes; no test waits for it */
 
+static inline bool on_double(void)
+{
+	const char *device = getenv("UPCALL_DEVICE");
+
+	return device && strncmp(device, "test:", 5) == 0;
+}
+
+/* First in a test of what the test double cannot do. */
+#define MODULE_ONLY(why) do { if (on_double()) SKIP(return, why); } while (0)
+
 /* Waits until COND holds; false: it does not within the time that tests give. */
 #define eventually(cond) ({						\
 	uint64_t _until = SOON;						\
