@@ -4,8 +4,8 @@
 #include "puppet.h"
 
 #define WORKERS		4
-#define WARM_UP		5000	/* of each worker, before memory is measured */
-#define ROUNDS		25000	/* of each worker */
+#define WARM_UP		(5000 / UPCALL_SLOW)	/* of each worker, before memory is measured */
+#define ROUNDS		(25000 / UPCALL_SLOW)	/* of each worker */
 #define SLACK_KIB	8192	/* caches of the processors, other processes */
 
 /* A number out of a file of /proc, by the word that its line begins with; -1: none. */
