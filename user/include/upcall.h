@@ -9,7 +9,15 @@
  *   push   upcall_callback_new() with a C function, then upcall_dispatch() or
  *          upcall_run() with worker threads, ended by upcall_stop()
  *
- * Callers use a call object, upcall_call_new(), and upcall_call_invoke().
+ * Callers use a call object, upcall_call_new(), and upcall_call_invoke(), which waits, or
+ * upcall_call_start(), which does not: its completion function is run by whoever receives
+ * on the peer, so somebody must. In the pull shape upcall_start(), and a RESULT.
+ *
+ * Calls within calls: what a function of the push shape calls on its own thread is on
+ * behalf of the call that it runs on. It ends with that one's deadline and cancellation, names it
+ * as its parent if it is made on the same peer, and while it waits its thread runs the functions
+ * that are called back meanwhile: so one thread on each side is enough. upcall_call_set_detached()
+ * is for calls that have nothing to do with it.
  *
  * Rules that hold for every function
  *   - A function that can fail returns an int: 0 or a positive value, or -errno. errno itself
@@ -63,6 +71,7 @@ struct upcall_callback;	/* push: an exported C function, reference counted */
 struct upcall_incoming;	/* one event as received: a call, a cancellation, a released callback */
 struct upcall_call;	/* one call at a time to somebody else's callback, and its answer */
 struct upcall_name;	/* a published name that resolves again when its owner was replaced */
+struct upcall_commands;	/* several commands that go in one system call */
 struct upcall_listing;	/* a cursor over callbacks, peers, calls or users */
 
 /**
@@ -153,6 +162,18 @@ int upcall_fd(const struct upcall_peer *peer);
  * a thread that already waits in the kernel is not woken for what another one brought along.
  */
 void upcall_set_batch(struct upcall_peer *peer, unsigned int max_calls);
+
+/**
+ * upcall_set_one_thread() - Say that one thread makes and receives all calls of this peer
+ * @peer: Any peer.
+ * @on: 1 or 0, as opened.
+ *
+ * So a call that leads back to it while it waits in INVOKE can never run: whoever makes it
+ * gets -EDEADLK instead of waiting for its deadline.
+ *
+ * Return: 0, or an errno of UPCALL_IOC_CONFIG.
+ */
+int upcall_set_one_thread(struct upcall_peer *peer, int on);
 
 /**
  * upcall_info() - What the module is
@@ -254,6 +275,13 @@ void upcall_options_set_access(struct upcall_options *options, uint32_t access, 
  */
 void upcall_options_set_signature(struct upcall_options *options, uint64_t signature);
 
+/* 1: one call at a time, strictly in order; 0, as made. */
+void upcall_options_set_serial(struct upcall_options *options, int on);
+/* 1: a notification needs no answer, not even an empty one; 0, as made. Not with serial. */
+void upcall_options_set_autoend(struct upcall_options *options, int on);
+/* 1: calls may bring descriptors; 0, as made. */
+void upcall_options_set_fds(struct upcall_options *options, int on);
+
 /**
  * upcall_options_set_word() - What is left behind for callers when the callback dies
  * @options: The options.
@@ -321,7 +349,10 @@ int upcall_release(struct upcall_peer *peer, uint64_t handle, uint32_t flags);
  * @deadline: For the wait; UPCALL_NO_WAIT, UPCALL_NO_DEADLINE.
  * @incoming: Set to the event on success; freed by upcall_incoming_free().
  *
- * Return: UPCALL_EVENT_CALL, UPCALL_EVENT_CANCEL or UPCALL_EVENT_RELEASED (skip others);
+ * Completion functions of calls by upcall_call_start() are run meanwhile.
+ *
+ * Return: UPCALL_EVENT_CALL, UPCALL_EVENT_RESULT (of upcall_start()), UPCALL_EVENT_CANCEL or
+ * UPCALL_EVENT_RELEASED (skip others);
  * -EAGAIN with UPCALL_NO_WAIT; -ETIMEDOUT; -EINTR; -ENOMEM.
  */
 int upcall_next(struct upcall_peer *peer, uint64_t deadline, struct upcall_incoming **incoming);
@@ -337,6 +368,21 @@ int upcall_next(struct upcall_peer *peer, uint64_t deadline, struct upcall_incom
  * call. Still to be answered: -EMSGSIZE too long for the caller; -ENOMEM; -EFAULT.
  */
 int upcall_reply(struct upcall_incoming *incoming, int32_t status, const void *data, size_t len);
+
+/**
+ * upcall_reply_fds() - Answer a call that ran, with descriptors
+ * @incoming: As for upcall_reply().
+ * @status: As for upcall_reply().
+ * @data: As for upcall_reply().
+ * @len: As for upcall_reply().
+ * @fds: Stay the application's; the caller gets duplicates.
+ * @fd_count: How many, to upcall_incoming_reply_fd_max().
+ *
+ * Return: as upcall_reply(). Still to be answered: -EMFILE too many for the caller, or under way;
+ * -EBADF not open; -EINVAL a kind that may not ride.
+ */
+int upcall_reply_fds(struct upcall_incoming *incoming, int32_t status, const void *data,
+		     size_t len, const int *fds, unsigned int fd_count);
 
 /**
  * upcall_refuse() - Answer a call that did not and will not run
@@ -384,9 +430,11 @@ void upcall_incoming_keep(struct upcall_incoming *incoming);
 uint32_t upcall_incoming_type(const struct upcall_incoming *incoming);
 /* Of the callback. */
 uint64_t upcall_incoming_handle(const struct upcall_incoming *incoming);
-/* As registered or rebound; of a callback by upcall_callback_new(), the library's. */
+/* As registered or rebound; of a callback by upcall_callback_new(), the library's. RESULT: the
+ * user data of upcall_start().
+ */
 uint64_t upcall_incoming_cookie(const struct upcall_incoming *incoming);
-/* CALL and CANCEL: of the call, equal in both; else 0. */
+/* CALL and CANCEL: of the call, equal in both. RESULT: as upcall_start() gave it. Else 0. */
 uint64_t upcall_incoming_id(const struct upcall_incoming *incoming);
 
 /*
@@ -396,9 +444,12 @@ uint64_t upcall_incoming_id(const struct upcall_incoming *incoming);
 
 /* Which of the callback's operations. */
 uint32_t upcall_incoming_op(const struct upcall_incoming *incoming);
-/* The argument, aligned to 8 bytes. Valid until the incoming is freed; not NULL if it is a CALL. */
+/*
+ * The argument, or of a RESULT the reply; aligned to 8 bytes. Valid until the incoming is freed; not
+ * NULL if it is a CALL or RESULT.
+ */
 const void *upcall_incoming_data(const struct upcall_incoming *incoming);
-/* Bytes of the argument. */
+/* Bytes of the argument or reply. */
 size_t upcall_incoming_len(const struct upcall_incoming *incoming);
 /* The caller's process. */
 uint32_t upcall_incoming_pid(const struct upcall_incoming *incoming);
@@ -420,6 +471,46 @@ uint64_t upcall_incoming_seq(const struct upcall_incoming *incoming);
 uint32_t upcall_incoming_reply_max(const struct upcall_incoming *incoming);
 /* UPCALL_CALL_*. */
 uint32_t upcall_incoming_flags(const struct upcall_incoming *incoming);
+/* Descriptors that the caller takes with the reply. */
+uint32_t upcall_incoming_reply_fd_max(const struct upcall_incoming *incoming);
+/* Notifications that this one took the place of: they were sent as latest. */
+uint32_t upcall_incoming_dropped(const struct upcall_incoming *incoming);
+/* Calls within calls: 1, or one more than the call that it is nested in. */
+uint32_t upcall_incoming_depth(const struct upcall_incoming *incoming);
+
+/* Of a RESULT; of other types 0. As the accessors of a call object say it. */
+
+/* 0: it was replied to; or a positive errno. */
+int upcall_incoming_error(const struct upcall_incoming *incoming);
+/* UPCALL_STAGE_*. */
+uint32_t upcall_incoming_stage(const struct upcall_incoming *incoming);
+/* Of the reply. */
+int32_t upcall_incoming_status(const struct upcall_incoming *incoming);
+/* With ESTALE and EOWNERDEAD: UPCALL_REASON_*. */
+uint32_t upcall_incoming_reason(const struct upcall_incoming *incoming);
+/* With UPCALL_REASON_EXITED: as wait(2) reports it. */
+uint32_t upcall_incoming_exit_status(const struct upcall_incoming *incoming);
+/* With ESTALE: what the owner left behind. */
+uint64_t upcall_incoming_word(const struct upcall_incoming *incoming);
+/* Nanoseconds from queued to delivered. */
+uint64_t upcall_incoming_queued_ns(const struct upcall_incoming *incoming);
+/* Nanoseconds from delivered to the answer. */
+uint64_t upcall_incoming_run_ns(const struct upcall_incoming *incoming);
+/* Nanoseconds from queued to the answer. */
+uint64_t upcall_incoming_total_ns(const struct upcall_incoming *incoming);
+
+/* How many descriptors came with a CALL or RESULT. */
+unsigned int upcall_incoming_fd_count(const struct upcall_incoming *incoming);
+
+/**
+ * upcall_incoming_take_fd() - Take a descriptor that came along
+ * @incoming: A CALL or RESULT. What is not taken is closed with it.
+ * @index: 0 to upcall_incoming_fd_count() - 1.
+ *
+ * Return: the descriptor, close-on-exec, the application's to close; -EBADF there is none, or
+ * it was taken.
+ */
+int upcall_incoming_take_fd(struct upcall_incoming *incoming, unsigned int index);
 
 /**
  * upcall_incoming_cancelled() - Does nobody want the answer any more?
@@ -489,6 +580,21 @@ void upcall_callback_unref(struct upcall_callback *callback);
 int upcall_callback_release(struct upcall_callback *callback, uint32_t flags);
 
 /**
+ * upcall_callback_release_sync() - Retire the handle, and wait until the function will not run
+ * @callback: The references stay. It may be retired already.
+ * @flags: As for upcall_callback_release().
+ * @deadline: For the wait.
+ *
+ * Waits until the destroy hook has run: kept calls of it have to be answered too. Other events
+ * than calls are seen to meanwhile, so no other thread need receive.
+ *
+ * Return: 0: @user may go; -EDEADLK its function runs on this very thread: nothing was done;
+ * -ETIMEDOUT it is retired, and not gone yet; -EINVAL any other flag.
+ */
+int upcall_callback_release_sync(struct upcall_callback *callback, uint32_t flags,
+				 uint64_t deadline);
+
+/**
  * upcall_callback_handle() - The number that callers need
  * @callback: With a reference.
  *
@@ -518,6 +624,20 @@ int upcall_dispatch(struct upcall_peer *peer, uint64_t deadline);
  * peer is shut down); or what upcall_dispatch() failed with.
  */
 int upcall_run(struct upcall_peer *peer, unsigned int threads);
+
+/**
+ * upcall_run_pool() - As upcall_run(), with as many threads as there is work for
+ * @peer: The peer.
+ * @min: Threads to begin with, and to keep; the caller is one. 0 counts as 1.
+ * @max: At most so many; less than @min counts as @min.
+ * @idle_ms: A thread above @min that received nothing for so many milliseconds ends.
+ *
+ * A thread that takes a call while no other one receives starts another one first.
+ *
+ * Return: as upcall_run().
+ */
+int upcall_run_pool(struct upcall_peer *peer, unsigned int min, unsigned int max,
+		    int64_t idle_ms);
 
 /**
  * upcall_stop() - Finish what was delivered, take nothing more, end the peer
@@ -559,6 +679,47 @@ void upcall_call_set_reply_max(struct upcall_call *call, uint32_t bytes);
 /* 1: a signal handler ends the wait with -EINTR; 0, as made: the library waits again. */
 void upcall_call_set_interruptible(struct upcall_call *call, int on);
 
+/* 1: wait for room in a full queue until the deadline; 0, as made: -EAGAIN. Not for _start(). */
+void upcall_call_set_wait_room(struct upcall_call *call, int on);
+/* For upcall_call_notify(). 1: takes the place of the last such one that still waits; 0, as made. */
+void upcall_call_set_latest(struct upcall_call *call, int on);
+/* 1: run what is called back while it waits, also outside of functions; 0, as made. */
+void upcall_call_set_nested(struct upcall_call *call, int on);
+/* 1: not on behalf of the call whose function makes it; 0, as made. */
+void upcall_call_set_detached(struct upcall_call *call, int on);
+
+/**
+ * upcall_call_set_fds() - Descriptors to go with the next call
+ * @call: The call object.
+ * @fds: Stay the application's, open until the call was made; the owner gets duplicates.
+ * @count: How many, to UPCALL_MAX_FDS.
+ *
+ * Return: 0; -EINVAL too many.
+ */
+int upcall_call_set_fds(struct upcall_call *call, const int *fds, unsigned int count);
+
+/**
+ * upcall_call_set_reply_fds() - How many descriptors are taken with a reply
+ * @call: The call object; as made, none.
+ * @max: To UPCALL_MAX_FDS.
+ *
+ * Return: 0; -EINVAL too many.
+ */
+int upcall_call_set_reply_fds(struct upcall_call *call, unsigned int max);
+
+/* How many came with the reply. */
+unsigned int upcall_call_reply_fd_count(const struct upcall_call *call);
+
+/**
+ * upcall_call_take_reply_fd() - Take a descriptor that came with the reply
+ * @call: What is not taken is closed at the next use of the object.
+ * @index: 0 to upcall_call_reply_fd_count() - 1.
+ *
+ * Return: the descriptor, close-on-exec, the application's to close; -EBADF there is none, or
+ * it was taken.
+ */
+int upcall_call_take_reply_fd(struct upcall_call *call, unsigned int index);
+
 /**
  * upcall_call_invoke() - Call and wait for the answer
  * @call: A call of this object that is still under way is cancelled first.
@@ -592,6 +753,76 @@ int upcall_call_notify(struct upcall_call *call, uint64_t handle, uint32_t op,
 		       const void *arg, size_t len, uint64_t deadline);
 
 /**
+ * typedef upcall_done_fn - A call that was started has ended
+ * @call: Its accessors tell how. It may be used again, or freed.
+ * @ret: As upcall_call_invoke() returns it.
+ * @user: As given to upcall_call_start().
+ */
+typedef void (*upcall_done_fn)(struct upcall_call *call, int ret, void *user);
+
+/**
+ * upcall_call_start() - Call and do not wait: a function is run when the answer is there
+ * @call: As for upcall_call_invoke(). Not to be used again before it has ended, but for
+ *	upcall_call_cancel(), upcall_call_pending() and upcall_call_free(), which cancels it; then
+ *	@done is not run.
+ * @handle: Whom.
+ * @op: Which of its operations.
+ * @arg: The argument; not needed any more on return.
+ * @len: Bytes of it.
+ * @deadline: Kept by the kernel.
+ * @done: Run once if this function returned 0, with no lock held, by the thread that
+ *	receives the result (upcall_dispatch(), upcall_run(), upcall_next()), perhaps before
+ *	this function has returned; or by upcall_close(), with -ESHUTDOWN. May be NULL.
+ * @user: For @done.
+ *
+ * Return: 0; or the errors of UPCALL_IOC_INVOKE before its wait, with their stage. -EAGAIN also if
+ * UPCALL_MAX_OUTGOING results of this peer were not received.
+ */
+int upcall_call_start(struct upcall_call *call, uint64_t handle, uint32_t op, const void *arg,
+		      size_t len, uint64_t deadline, upcall_done_fn done, void *user);
+
+/**
+ * struct upcall_start - What upcall_start() calls; zero where nothing else is wanted
+ * @handle: Whom.
+ * @op: Which of its operations.
+ * @arg: The argument; not needed any more on return.
+ * @len: Bytes of it.
+ * @reply_max: Bytes that are accepted as reply.
+ * @deadline: Kept by the kernel; or UPCALL_NO_DEADLINE.
+ * @parent: upcall_incoming_id() of the call on whose behalf it is made, not answered yet; or 0.
+ * @user_data: upcall_incoming_cookie() of its RESULT.
+ */
+struct upcall_start {
+	uint64_t handle;
+	uint32_t op;
+	uint32_t reply_max;
+	const void *arg;
+	size_t len;
+	uint64_t deadline;
+	uint64_t parent;
+	uint64_t user_data;
+};
+
+/**
+ * upcall_start() - Pull: call and do not wait; upcall_next() brings one RESULT
+ * @peer: Who calls.
+ * @start: What.
+ * @id: Set on success, for upcall_cancel(); upcall_incoming_id() of the RESULT.
+ *
+ * Return: as upcall_call_start().
+ */
+int upcall_start(struct upcall_peer *peer, const struct upcall_start *start, uint64_t *id);
+
+/**
+ * upcall_cancel() - Pull: give a call up; its RESULT still comes
+ * @peer: Who called.
+ * @id: From upcall_start().
+ *
+ * Return: 0; -ENOENT its RESULT was received.
+ */
+int upcall_cancel(struct upcall_peer *peer, uint64_t id);
+
+/**
  * upcall_call_wait() - Wait again for a call whose wait was interrupted
  * @call: With upcall_call_pending().
  * @deadline: A new one, or UPCALL_NO_DEADLINE.
@@ -601,14 +832,14 @@ int upcall_call_notify(struct upcall_call *call, uint64_t handle, uint32_t op,
 int upcall_call_wait(struct upcall_call *call, uint64_t deadline);
 
 /**
- * upcall_call_cancel() - Give up a call whose wait was interrupted
- * @call: With upcall_call_pending().
+ * upcall_call_cancel() - Give up a call whose wait was interrupted, or that was started
+ * @call: With upcall_call_pending(). The completion function of one that was started still runs.
  *
  * Return: 0; -ENOENT nothing is under way.
  */
 int upcall_call_cancel(struct upcall_call *call);
 
-/* 1: a call is under way that nobody waits for. */
+/* 1: a call is under way that nobody waits for, or that was started and has not ended. */
 int upcall_call_pending(const struct upcall_call *call);
 
 /* How the last call went: UPCALL_STAGE_*, also after an error; UNKNOWN before the first. */
@@ -635,6 +866,64 @@ uint64_t upcall_call_queued_ns(const struct upcall_call *call);
 uint64_t upcall_call_run_ns(const struct upcall_call *call);
 /* Nanoseconds from queued to the answer. */
 uint64_t upcall_call_total_ns(const struct upcall_call *call);
+
+/* ---- Several commands in one system call ---- */
+
+/**
+ * upcall_commands_new() - Collect commands, to be sent together
+ * @peer: Whose. Kept alive by the object.
+ * @commands: Set on success; freed by upcall_commands_free().
+ *
+ * Used by one thread at a time. What is added is carried out by upcall_commands_send(), in order;
+ * arguments and replies must stay where they are until then. Each function that adds returns the
+ * index of the command, 0 and up, or -E2BIG beyond UPCALL_MAX_COMMANDS, or what the arguments
+ * are wrong with.
+ *
+ * Return: 0; -ENOMEM.
+ */
+int upcall_commands_new(struct upcall_peer *peer, struct upcall_commands **commands);
+
+/**
+ * upcall_commands_free() - Free the object; what was not sent is not done
+ * @commands: May be NULL.
+ */
+void upcall_commands_free(struct upcall_commands *commands);
+
+/* Forget what was added. Calls in it can be answered otherwise, call objects used again. */
+void upcall_commands_clear(struct upcall_commands *commands);
+
+/* As upcall_call_start(), with an object of the same peer. */
+int upcall_commands_start(struct upcall_commands *commands, struct upcall_call *call,
+			  uint64_t handle, uint32_t op, const void *arg, size_t len,
+			  uint64_t deadline, upcall_done_fn done, void *user);
+/* As upcall_call_notify(); @latest as upcall_call_set_latest(). */
+int upcall_commands_notify(struct upcall_commands *commands, uint64_t handle, uint32_t op,
+			   const void *arg, size_t len, uint64_t deadline, int latest);
+/* As upcall_reply(). The incoming is still to be freed, after the command was sent. */
+int upcall_commands_reply(struct upcall_commands *commands, struct upcall_incoming *incoming,
+			  int32_t status, const void *data, size_t len);
+/* As upcall_refuse(). */
+int upcall_commands_refuse(struct upcall_commands *commands, struct upcall_incoming *incoming,
+			   int err);
+/* As upcall_cancel(). */
+int upcall_commands_cancel(struct upcall_commands *commands, uint64_t id);
+/* As upcall_release(). */
+int upcall_commands_release(struct upcall_commands *commands, uint64_t handle, uint32_t flags);
+/* As upcall_rebind(). */
+int upcall_commands_rebind(struct upcall_commands *commands, uint64_t handle, uint64_t cookie);
+
+/**
+ * upcall_commands_send() - Carry out what was added, in one system call
+ * @commands: What is added next begins anew.
+ *
+ * Return: how many failed, 0 and up; or -errno: nothing was done, and it may be sent again.
+ */
+int upcall_commands_send(struct upcall_commands *commands);
+
+/* How one went that was sent: 0 or 1 as upcall_reply() says, or -errno; -EINVAL no such index. */
+int upcall_commands_error(const struct upcall_commands *commands, unsigned int index);
+/* Of a start or notify that failed: UPCALL_STAGE_*. */
+uint32_t upcall_commands_stage(const struct upcall_commands *commands, unsigned int index);
 
 /* ---- Names ---- */
 

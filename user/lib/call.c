@@ -7,27 +7,6 @@
 
 #define REPLY_ROOM	4096	/* bytes to begin with */
 
-/**
- * struct upcall_call - See upcall_call_new()
- * @peer: Referenced.
- * @invoke: As last given to the kernel, and what it said.
- * @reply: Library-allocated.
- * @room: Bytes at @reply.
- * @reply_max: Parameter.
- * @signature: Parameter, with @name_signature.
- * @interruptible: Parameter.
- */
-struct upcall_call {
-	struct upcall_peer *peer;
-	struct upcall_invoke invoke;
-	void *reply;
-	uint32_t room;
-	uint32_t reply_max;
-	uint64_t signature;
-	bool name_signature;
-	bool interruptible;
-};
-
 int upcall_call_new(struct upcall_peer *peer, struct upcall_call **result)
 {
 	struct upcall_call *call = calloc(1, sizeof(*call));
@@ -50,13 +29,13 @@ void upcall_call_free(struct upcall_call *call)
 {
 	if (!call)
 		return;
-	upcall_call_cancel(call);
+	upcall_call_reset(call);
 	upcall_peer_put(call->peer);
 	free(call->reply);
 	free(call);
 }
 
-static int call_grow(struct upcall_call *call, uint32_t room)
+int upcall_call_grow(struct upcall_call *call, uint32_t room)
 {
 	void *reply = realloc(call->reply, room);
 
@@ -77,25 +56,37 @@ static void invoke_set_deadline(struct upcall_invoke *invoke, uint64_t deadline)
 	}
 }
 
-static void call_prepare(struct upcall_call *call, uint64_t handle, uint32_t op,
-			 const void *arg, size_t len, uint64_t deadline)
+/* A new call: what is common to all ways of making it. */
+int upcall_call_begin(struct upcall_call *call, uint64_t handle, uint32_t op, const void *arg,
+		      size_t len, uint64_t deadline)
 {
+	struct upcall_invoke *invoke = &call->invoke;
+
 	upcall_call_reset(call);
-	call->invoke.target = handle;
-	call->invoke.op = op;
-	call->invoke.arg = len ? (uintptr_t)arg : 0;
-	call->invoke.arg_len = (uint32_t)len;
+	if (len > UPCALL_MAX_PAYLOAD)
+		return upcall_call_fail_early(call, -EMSGSIZE);
+	invoke->target = handle;
+	invoke->op = op;
+	invoke->arg = len ? (uintptr_t)arg : 0;
+	invoke->arg_len = (uint32_t)len;
+	invoke->fds = call->fd_count ? (uintptr_t)call->fds : 0;
+	invoke->fd_count = call->fd_count;
+	call->fd_count = 0;	/* with this call only */
 	if (call->name_signature) {
-		call->invoke.flags |= UPCALL_INVOKE_SIGNATURE;
-		call->invoke.signature = call->signature;
+		invoke->flags |= UPCALL_INVOKE_SIGNATURE;
+		invoke->signature = call->signature;
 	}
-	invoke_set_deadline(&call->invoke, deadline);
+	invoke_set_deadline(invoke, upcall_nested_deadline(call, deadline));
+	return 0;
 }
 
 /* A new call has nothing to tell yet. */
 void upcall_call_reset(struct upcall_call *call)
 {
 	upcall_call_cancel(call);
+	if (atomic_load(&call->active))
+		upcall_async_orphan(call);
+	upcall_call_close_fds(call);
 	call->invoke = (struct upcall_invoke){ .size = sizeof(call->invoke) };
 }
 
@@ -126,13 +117,14 @@ static int call_enter_until_done(struct upcall_call *call)
 		if (invoke->reply_room > call->reply_max)
 			invoke->reply_room = call->reply_max;
 		err = call_enter(call);
+		call->reply_fd_count = invoke->reply_fd_count;
 		if (!err)
 			return (int)invoke->reply_len;
 		if (err == -EINTR && !call->interruptible)
 			continue;
 		if (err != -EMSGSIZE || !invoke->call_id)
 			return err;
-		grow_err = call_grow(call, invoke->needed);
+		grow_err = upcall_call_grow(call, invoke->needed);
 		if (grow_err) {
 			upcall_call_cancel(call);
 			return grow_err;
@@ -143,47 +135,70 @@ static int call_enter_until_done(struct upcall_call *call)
 int upcall_call_invoke(struct upcall_call *call, uint64_t handle, uint32_t op,
 		       const void *arg, size_t len, uint64_t deadline)
 {
-	call_prepare(call, handle, op, arg, len, deadline);
-	if (len > UPCALL_MAX_PAYLOAD)
-		return upcall_call_fail_early(call, -EMSGSIZE);
+	int err;
+
+	err = upcall_call_begin(call, handle, op, arg, len, deadline);
+	if (err)
+		return err;
+	if (upcall_nested_wanted(call))
+		return upcall_nested_invoke(call);
+	call->invoke.flags |= call->flags & UPCALL_INVOKE_WAIT_ROOM;
 	call->invoke.reply_max = call->reply_max;
+	call->invoke.reply_fds = call->reply_fd_max ? (uintptr_t)call->reply_fds : 0;
+	call->invoke.reply_fd_room = call->reply_fd_max;
 	return call_enter_until_done(call);
 }
 
 int upcall_call_notify(struct upcall_call *call, uint64_t handle, uint32_t op,
 		       const void *arg, size_t len, uint64_t deadline)
 {
-	call_prepare(call, handle, op, arg, len, deadline);
-	if (len > UPCALL_MAX_PAYLOAD)
-		return upcall_call_fail_early(call, -EMSGSIZE);
-	call->invoke.flags |= UPCALL_INVOKE_ONEWAY;
+	int err;
+
+	err = upcall_call_begin(call, handle, op, arg, len, deadline);
+	if (err)
+		return err;
+	call->invoke.flags |= UPCALL_INVOKE_ONEWAY | call->flags;
 	return call_enter(call);
 }
 
 int upcall_call_wait(struct upcall_call *call, uint64_t deadline)
 {
-	if (!upcall_call_pending(call))
+	if (atomic_load(&call->active) && call->pending.waited)
+		return upcall_nested_wait(call);	/* the kernel keeps its deadline */
+	if (!call->invoke.call_id)
 		return -ENOENT;
 	invoke_set_deadline(&call->invoke, deadline);
 	return call_enter_until_done(call);
 }
 
+/* One whose wait was interrupted is given up; of one that was started the RESULT still comes. */
+static int call_cancel_active(struct upcall_call *call)
+{
+	int err = upcall_cancel(call->peer, call->pending.id);
+
+	if (!call->pending.waited)
+		return err;
+	upcall_async_orphan(call);
+	upcall_incoming_free(call->pending.result);
+	call->pending.result = NULL;
+	return 0;
+}
+
 int upcall_call_cancel(struct upcall_call *call)
 {
-	struct upcall_command command = {
-		.type = UPCALL_COMMAND_CANCEL,
-		.target = call->invoke.call_id,
-	};
+	uint64_t id = call->invoke.call_id;
 
-	if (!upcall_call_pending(call))
+	if (atomic_load(&call->active))
+		return call_cancel_active(call);
+	if (!id)
 		return -ENOENT;
 	call->invoke.call_id = 0;
-	return upcall_peer_command(call->peer, &command);
+	return upcall_cancel(call->peer, id);
 }
 
 int upcall_call_pending(const struct upcall_call *call)
 {
-	return call->invoke.call_id != 0;
+	return call->invoke.call_id != 0 || atomic_load(&call->active);
 }
 
 void upcall_call_set_signature(struct upcall_call *call, uint64_t signature)
@@ -207,62 +222,47 @@ void upcall_call_set_interruptible(struct upcall_call *call, int on)
 	call->interruptible = on;
 }
 
-uint32_t upcall_call_stage(const struct upcall_call *call)
+static void call_set_flag(struct upcall_call *call, uint32_t flag, int on)
 {
-	return call->invoke.stage;
+	call->flags = on ? call->flags | flag : call->flags & ~flag;
 }
 
-int32_t upcall_call_status(const struct upcall_call *call)
+void upcall_call_set_wait_room(struct upcall_call *call, int on)
 {
-	return (int32_t)call->invoke.status;
+	call_set_flag(call, UPCALL_INVOKE_WAIT_ROOM, on);
 }
 
-const void *upcall_call_reply(const struct upcall_call *call)
+void upcall_call_set_latest(struct upcall_call *call, int on)
 {
-	return call->reply;
+	call_set_flag(call, UPCALL_INVOKE_LATEST, on);
 }
 
-size_t upcall_call_reply_len(const struct upcall_call *call)
+void upcall_call_set_nested(struct upcall_call *call, int on)
 {
-	return call->invoke.reply_len;
+	call->nested = on;
 }
 
-uint32_t upcall_call_needed(const struct upcall_call *call)
+void upcall_call_set_detached(struct upcall_call *call, int on)
 {
-	return call->invoke.needed;
+	call->detached = on;
 }
 
-uint32_t upcall_call_reason(const struct upcall_call *call)
+int upcall_call_set_fds(struct upcall_call *call, const int *fds, unsigned int count)
 {
-	return call->invoke.reason;
+	unsigned int i;
+
+	if (count > UPCALL_MAX_FDS)
+		return -EINVAL;
+	for (i = 0; i < count; i++)
+		call->fds[i] = (uint32_t)fds[i];
+	call->fd_count = count;
+	return 0;
 }
 
-uint32_t upcall_call_exit_status(const struct upcall_call *call)
+int upcall_call_set_reply_fds(struct upcall_call *call, unsigned int max)
 {
-	return call->invoke.exit_status;
-}
-
-uint64_t upcall_call_word(const struct upcall_call *call)
-{
-	return call->invoke.word;
-}
-
-uint64_t upcall_call_seq(const struct upcall_call *call)
-{
-	return call->invoke.seq;
-}
-
-uint64_t upcall_call_queued_ns(const struct upcall_call *call)
-{
-	return call->invoke.queued_ns;
-}
-
-uint64_t upcall_call_run_ns(const struct upcall_call *call)
-{
-	return call->invoke.run_ns;
-}
-
-uint64_t upcall_call_total_ns(const struct upcall_call *call)
-{
-	return call->invoke.total_ns;
+	if (max > UPCALL_MAX_FDS)
+		return -EINVAL;
+	call->reply_fd_max = max;
+	return 0;
 }

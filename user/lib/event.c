@@ -2,6 +2,7 @@
 /*
  * What an incoming says: one accessor for each member of its event.
  */
+#include <unistd.h>
 #include "internal.h"
 
 /* Read instead of an event that is no call. */
@@ -12,6 +13,16 @@ static const struct upcall_event_call *call_of(const struct upcall_incoming *inc
 	if (incoming->event->type != UPCALL_EVENT_CALL)
 		return &no_call;
 	return (const struct upcall_event_call *)incoming->event;
+}
+
+/* Read instead of an event that is no result. */
+static const struct upcall_event_result no_result;
+
+static const struct upcall_event_result *result_of(const struct upcall_incoming *incoming)
+{
+	if (incoming->event->type != UPCALL_EVENT_RESULT)
+		return &no_result;
+	return (const struct upcall_event_result *)incoming->event;
 }
 
 static const struct upcall_event_cancel *cancel_of(const struct upcall_incoming *incoming)
@@ -31,13 +42,16 @@ uint64_t upcall_incoming_handle(const struct upcall_incoming *incoming)
 
 uint64_t upcall_incoming_cookie(const struct upcall_incoming *incoming)
 {
-	return incoming->event->cookie;
+	return incoming->event->type == UPCALL_EVENT_RESULT ? incoming->user_data
+							    : incoming->event->cookie;
 }
 
 uint64_t upcall_incoming_id(const struct upcall_incoming *incoming)
 {
 	if (incoming->event->type == UPCALL_EVENT_CANCEL)
 		return cancel_of(incoming)->call;
+	if (incoming->event->type == UPCALL_EVENT_RESULT)
+		return result_of(incoming)->call_id;
 	return call_of(incoming)->call;
 }
 
@@ -50,6 +64,8 @@ int upcall_incoming_cancelled(const struct upcall_incoming *incoming)
 
 const void *upcall_incoming_data(const struct upcall_incoming *incoming)
 {
+	if (incoming->event->type == UPCALL_EVENT_RESULT)
+		return (const unsigned char *)incoming->event + result_of(incoming)->payload_offset;
 	if (incoming->event->type != UPCALL_EVENT_CALL)
 		return NULL;
 	return (const unsigned char *)incoming->event + call_of(incoming)->payload_offset;
@@ -57,6 +73,8 @@ const void *upcall_incoming_data(const struct upcall_incoming *incoming)
 
 size_t upcall_incoming_len(const struct upcall_incoming *incoming)
 {
+	if (incoming->event->type == UPCALL_EVENT_RESULT)
+		return result_of(incoming)->payload_len;
 	return call_of(incoming)->payload_len;
 }
 
@@ -109,10 +127,112 @@ uint64_t upcall_incoming_start_time(const struct upcall_incoming *incoming)
 
 uint64_t upcall_incoming_seq(const struct upcall_incoming *incoming)
 {
+	if (incoming->event->type == UPCALL_EVENT_RESULT)
+		return result_of(incoming)->seq;
 	return call_of(incoming)->seq;
 }
 
 uint32_t upcall_incoming_reply_max(const struct upcall_incoming *incoming)
 {
 	return call_of(incoming)->reply_max;
+}
+
+uint32_t upcall_incoming_reply_fd_max(const struct upcall_incoming *incoming)
+{
+	return call_of(incoming)->reply_fd_max;
+}
+
+uint32_t upcall_incoming_dropped(const struct upcall_incoming *incoming)
+{
+	return call_of(incoming)->dropped;
+}
+
+uint32_t upcall_incoming_depth(const struct upcall_incoming *incoming)
+{
+	return call_of(incoming)->depth;
+}
+
+int upcall_incoming_error(const struct upcall_incoming *incoming)
+{
+	return (int)result_of(incoming)->error;
+}
+
+uint32_t upcall_incoming_stage(const struct upcall_incoming *incoming)
+{
+	return result_of(incoming)->stage;
+}
+
+int32_t upcall_incoming_status(const struct upcall_incoming *incoming)
+{
+	return (int32_t)result_of(incoming)->status;
+}
+
+uint32_t upcall_incoming_reason(const struct upcall_incoming *incoming)
+{
+	return result_of(incoming)->reason;
+}
+
+uint32_t upcall_incoming_exit_status(const struct upcall_incoming *incoming)
+{
+	return result_of(incoming)->exit_status;
+}
+
+uint64_t upcall_incoming_word(const struct upcall_incoming *incoming)
+{
+	return result_of(incoming)->word;
+}
+
+uint64_t upcall_incoming_queued_ns(const struct upcall_incoming *incoming)
+{
+	return result_of(incoming)->queued_ns;
+}
+
+uint64_t upcall_incoming_run_ns(const struct upcall_incoming *incoming)
+{
+	return result_of(incoming)->run_ns;
+}
+
+uint64_t upcall_incoming_total_ns(const struct upcall_incoming *incoming)
+{
+	return result_of(incoming)->total_ns;
+}
+
+static const uint32_t *fds_of(const struct upcall_incoming *incoming)
+{
+	uint32_t offset = incoming->event->type == UPCALL_EVENT_RESULT ?
+			  result_of(incoming)->fds_offset : call_of(incoming)->fds_offset;
+
+	return (const uint32_t *)((const unsigned char *)incoming->event + offset);
+}
+
+unsigned int upcall_incoming_fd_count(const struct upcall_incoming *incoming)
+{
+	if (incoming->event->type == UPCALL_EVENT_RESULT)
+		return result_of(incoming)->fd_count;
+	return call_of(incoming)->fd_count;
+}
+
+int upcall_incoming_take_fd(struct upcall_incoming *incoming, unsigned int index)
+{
+	unsigned long long bit;
+
+	if (index >= upcall_incoming_fd_count(incoming) || index >= UPCALL_MAX_FDS)
+		return -EBADF;
+	bit = 1ULL << index;
+	if (atomic_fetch_or(&incoming->fds_taken, bit) & bit)
+		return -EBADF;
+	return (int)fds_of(incoming)[index];
+}
+
+/* What nobody took is closed. */
+void upcall_incoming_close_fds(struct upcall_incoming *incoming)
+{
+	unsigned int i, count = upcall_incoming_fd_count(incoming);
+	int fd;
+
+	for (i = 0; i < count; i++) {
+		fd = upcall_incoming_take_fd(incoming, i);
+		if (fd >= 0)
+			close(fd);
+	}
 }

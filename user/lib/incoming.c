@@ -52,10 +52,12 @@ void upcall_incoming_cancel_locked(struct upcall_peer *peer,
 
 	while (incoming && incoming_call(incoming)->call != cancel->call)
 		incoming = incoming->bucket_next;
-	if (incoming)
+	if (incoming) {
 		atomic_store(&incoming->cancelled, cancel->error);
-	else
+		upcall_nested_cancel_children_locked(incoming);
+	} else {
 		early_cancel_put_locked(peer, cancel->call, cancel->error);
+	}
 }
 
 static void call_add_locked(struct upcall_incoming *incoming)
@@ -175,6 +177,27 @@ int upcall_reply(struct upcall_incoming *incoming, int32_t status, const void *d
 	return incoming_answer(incoming, &command);
 }
 
+int upcall_reply_fds(struct upcall_incoming *incoming, int32_t status, const void *data,
+		     size_t len, const int *fds, unsigned int fd_count)
+{
+	uint32_t numbers[UPCALL_MAX_FDS];
+	struct upcall_command command;
+	unsigned int i;
+
+	if (!incoming_is_call(incoming) || fd_count > UPCALL_MAX_FDS)
+		return -EINVAL;
+	if (len > UPCALL_MAX_PAYLOAD)
+		return -EMSGSIZE;
+	for (i = 0; i < fd_count; i++)
+		numbers[i] = (uint32_t)fds[i];
+	upcall_incoming_reply_command(incoming, status, data, len, &command);
+	if (!(incoming_call(incoming)->flags & UPCALL_CALL_ONEWAY)) {
+		command.fds = fd_count ? (uintptr_t)numbers : 0;
+		command.fd_count = fd_count;
+	}
+	return incoming_answer(incoming, &command);
+}
+
 int upcall_refuse(struct upcall_incoming *incoming, int err)
 {
 	struct upcall_command command = { .type = UPCALL_COMMAND_REFUSE };
@@ -214,6 +237,8 @@ int upcall_reply_next(struct upcall_incoming *incoming, int32_t status, const vo
 		return err;
 	*answered = 1;
 	upcall_incoming_free(incoming);
+	if (!err && !got)
+		return upcall_next(peer, deadline, next);
 	if (err)
 		return err;
 	*next = got;
@@ -250,6 +275,7 @@ void upcall_incoming_put(struct upcall_incoming *incoming)
 		return;
 	if (!upcall_peer_forked(incoming->peer))
 		incoming_let_go(incoming);
+	upcall_incoming_close_fds(incoming);
 	upcall_batch_put(incoming->batch);
 	upcall_peer_put(incoming->peer);
 	free(incoming);

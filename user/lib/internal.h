@@ -16,6 +16,9 @@
  *			and the function that runs on it. Pins its callback, so that the hook
  *			waits for both. Refers to its peer and its batch.
  *	batch		refs: the ready queue, each incoming out of it
+ *	pending		an asynchronous call: part of its call object, or allocated for the pull
+ *			shape. In the peer's table from before its command until its RESULT was
+ *			taken; who takes it out there ends it, and nobody else touches it then.
  *
  * After fork() the child takes no lock and follows no list: either may be half done.
  */
@@ -43,6 +46,44 @@ struct upcall_transport {
 	int (*control)(struct upcall_transport *transport, unsigned long request, void *arg);
 	int (*fd)(const struct upcall_transport *transport);
 	void (*close)(struct upcall_transport *transport);
+};
+
+/**
+ * struct upcall_pending - A call whose RESULT is to come
+ * @call: Whose it is; NULL: of the pull shape.
+ * @done: Completion function, or NULL.
+ * @user: For @done.
+ * @user_data: The application's, of the pull shape.
+ * @id: Of the call; 0: not known yet. Protected by the peer's lock, like all that follows.
+ * @waited: A thread waits for it in its chain; another one that gets its RESULT hands it over.
+ * @result: As handed over.
+ * @parent: The call on whose behalf it is made: cancelled with that one; or NULL.
+ * @sibling: In @parent's list of children.
+ */
+struct upcall_pending {
+	struct upcall_call *call;
+	upcall_done_fn done;
+	void *user;
+	uint64_t user_data;
+	uint64_t id;
+	bool waited;
+	struct upcall_incoming *result;
+	struct upcall_incoming *parent;
+	struct upcall_pending *sibling;
+};
+
+/**
+ * struct upcall_pending_slot - Where the user data of a CALL command leads
+ * @pending: NULL: free, or @orphan.
+ * @orphan: Its call object was freed: its RESULT is dropped.
+ * @generation: Counts its uses.
+ * @next_free: While it is free: the next such slot.
+ */
+struct upcall_pending_slot {
+	struct upcall_pending *pending;
+	bool orphan;
+	uint32_t generation;
+	size_t next_free;
 };
 
 /**
@@ -93,6 +134,11 @@ struct upcall_slot {
  * @slot_count: Size of @slots.
  * @slot_free: The first free one, or @slot_count.
  * @live: How many of @slots are taken.
+ * @ended: upcall_close() was called: no RESULT comes any more.
+ * @pending: Asynchronous calls by user data.
+ * @pending_count: Size of @pending.
+ * @pending_free: The first free one, or @pending_count.
+ * @handed: A RESULT was handed over, or the peer has ended.
  */
 struct upcall_peer {
 	atomic_uint refs;
@@ -113,6 +159,11 @@ struct upcall_peer {
 	size_t slot_count;
 	size_t slot_free;
 	size_t live;
+	bool ended;
+	struct upcall_pending_slot *pending;
+	size_t pending_count;
+	size_t pending_free;
+	pthread_cond_t handed;
 };
 
 /**
@@ -154,6 +205,10 @@ enum upcall_answer { UPCALL_OPEN, UPCALL_ANSWERING, UPCALL_ANSWERED };
  * @refs: One of its owner; while a function runs on it that keeps it, another one.
  * @dispatched: A function runs, or ran, on it.
  * @kept: The application said that it frees it.
+ * @user_data: RESULT of the pull shape: the application's.
+ * @fds_taken: Bit i: the application has descriptor i.
+ * @outer: While a function runs on it: what that thread ran before, and runs on afterwards.
+ * @children: Calls made on its behalf. Protected by the peer's lock.
  */
 struct upcall_incoming {
 	struct upcall_peer *peer;
@@ -166,6 +221,53 @@ struct upcall_incoming {
 	atomic_uint refs;
 	bool dispatched;
 	bool kept;
+	uint64_t user_data;
+	atomic_ullong fds_taken;
+	struct upcall_incoming *outer;
+	struct upcall_pending *children;
+};
+
+/**
+ * struct upcall_call - See upcall_call_new()
+ * @peer: Referenced.
+ * @invoke: As last given to the kernel, and what it said.
+ * @reply: Library-allocated.
+ * @room: Bytes at @reply.
+ * @reply_max: Parameter.
+ * @signature: Parameter, with @name_signature.
+ * @flags: Parameter: UPCALL_INVOKE_WAIT_ROOM, UPCALL_INVOKE_LATEST.
+ * @interruptible: Parameter.
+ * @detached: Parameter.
+ * @nested: Parameter.
+ * @fds: To go with the next call.
+ * @fd_count: How many.
+ * @reply_fd_max: Parameter.
+ * @reply_fds: That came; -1: taken.
+ * @reply_fd_count: How many.
+ * @active: It was started, and its RESULT is to come.
+ * @slot: In the peer's table, while it is @active.
+ * @pending: Its entry there.
+ */
+struct upcall_call {
+	struct upcall_peer *peer;
+	struct upcall_invoke invoke;
+	void *reply;
+	uint32_t room;
+	uint32_t reply_max;
+	uint64_t signature;
+	uint32_t flags;
+	bool name_signature;
+	bool interruptible;
+	bool detached;
+	bool nested;
+	uint32_t fds[UPCALL_MAX_FDS];
+	uint32_t fd_count;
+	uint32_t reply_fd_max;
+	uint32_t reply_fds[UPCALL_MAX_FDS];
+	uint32_t reply_fd_count;
+	atomic_bool active;
+	size_t slot;
+	struct upcall_pending pending;
 };
 
 /**
@@ -194,6 +296,12 @@ void upcall_options_fill(const struct upcall_options *options, struct upcall_reg
 /* receive.c */
 int upcall_receive(struct upcall_peer *peer, struct upcall_command *command, uint64_t deadline,
 		   struct upcall_incoming **incoming);
+int upcall_receive_chain(struct upcall_peer *peer, uint64_t id, unsigned int max_calls,
+			 struct upcall_batch **batch);
+int upcall_receive_from(struct upcall_peer *peer, struct upcall_batch *batch,
+			struct upcall_incoming **incoming);
+int upcall_receive_events(struct upcall_peer *peer, uint64_t deadline,
+			  struct upcall_incoming **incoming);
 int upcall_receive_aside(struct upcall_peer *peer, struct upcall_incoming **incoming);
 void upcall_receive_drop_ready(struct upcall_peer *peer);
 void upcall_batch_put(struct upcall_batch *batch);
@@ -210,6 +318,43 @@ int upcall_incoming_answer_end(struct upcall_incoming *incoming, int err);
 void upcall_incoming_reply_command(const struct upcall_incoming *incoming, int32_t status,
 				   const void *data, size_t len, struct upcall_command *command);
 
+/* async.c */
+int upcall_async_send(struct upcall_peer *peer, struct upcall_pending *pending,
+		      struct upcall_command *command, size_t *slot);
+int upcall_async_add(struct upcall_peer *peer, struct upcall_pending *pending, size_t *slot,
+		     uint32_t *generation);
+void upcall_async_sent(struct upcall_peer *peer, struct upcall_pending *pending, size_t slot,
+		       uint32_t generation, const struct upcall_command *command);
+void upcall_async_remove(struct upcall_peer *peer, size_t slot);
+bool upcall_async_take(struct upcall_peer *peer, struct upcall_incoming *incoming);
+void upcall_async_end_all(struct upcall_peer *peer);
+void upcall_async_orphan(struct upcall_call *call);
+
+/* nested.c */
+struct upcall_incoming *upcall_current(void);
+void upcall_current_enter(struct upcall_incoming *incoming);
+void upcall_current_leave(struct upcall_incoming *incoming);
+bool upcall_nested_wanted(const struct upcall_call *call);
+int upcall_nested_invoke(struct upcall_call *call);
+int upcall_nested_wait(struct upcall_call *call);
+uint64_t upcall_nested_deadline(const struct upcall_call *call, uint64_t deadline);
+void upcall_nested_cancel_children_locked(struct upcall_incoming *incoming);
+
+/* answer.c */
+int upcall_call_fill_result(struct upcall_call *call, struct upcall_incoming *incoming);
+void upcall_call_command(const struct upcall_call *call, struct upcall_command *command);
+void upcall_call_close_fds(struct upcall_call *call);
+void upcall_incoming_close_fds(struct upcall_incoming *incoming);
+
+/* dispatch.c */
+void upcall_dispatch_call(struct upcall_incoming *incoming, struct upcall_command *later);
+int upcall_dispatch_later(struct upcall_peer *peer, uint64_t deadline,
+			  struct upcall_command *later, bool *was_call);
+
+/* pool.c */
+void upcall_pool_busy(struct upcall_peer *peer);
+void upcall_pool_idle(struct upcall_peer *peer);
+
 /* callback.c */
 struct upcall_callback *upcall_callback_find_locked(struct upcall_peer *peer,
 						    const struct upcall_event *event);
@@ -221,6 +366,9 @@ void upcall_callback_shutdown_if_drained(struct upcall_peer *peer);
 /* call.c */
 void upcall_call_reset(struct upcall_call *call);
 int upcall_call_fail_early(struct upcall_call *call, int err);
+int upcall_call_begin(struct upcall_call *call, uint64_t handle, uint32_t op, const void *arg,
+		      size_t len, uint64_t deadline);
+int upcall_call_grow(struct upcall_call *call, uint32_t room);
 
 /* name_file.c */
 /**

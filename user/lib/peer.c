@@ -56,11 +56,13 @@ void upcall_peer_put(struct upcall_peer *peer)
 		return;
 	if (!upcall_peer_forked(peer)) {
 		peer_free_ready(peer);
+		pthread_cond_destroy(&peer->handed);
 		pthread_mutex_destroy(&peer->lock);
 	}
 	if (peer->transport)
 		peer->transport->close(peer->transport);
 	free(peer->slots);
+	free(peer->pending);
 	free(peer);
 }
 
@@ -107,6 +109,7 @@ static int peer_new(struct upcall_transport *transport, struct upcall_peer **res
 	atomic_init(&peer->fork_count, upcall_fork_count());
 	peer->ready_tail = &peer->ready;
 	pthread_mutex_init(&peer->lock, NULL);
+	pthread_cond_init(&peer->handed, NULL);
 	*result = peer;
 	return 0;
 }
@@ -161,6 +164,7 @@ void upcall_close(struct upcall_peer *peer)
 	if (atomic_load(&peer->bound))
 		upcall_shutdown(peer);
 	upcall_receive_drop_ready(peer);
+	upcall_async_end_all(peer);
 	upcall_callback_end_all(peer);
 	upcall_peer_put(peer);
 }
@@ -175,6 +179,15 @@ int upcall_shutdown(struct upcall_peer *peer)
 int upcall_fd(const struct upcall_peer *peer)
 {
 	return peer->transport->fd(peer->transport);
+}
+
+int upcall_set_one_thread(struct upcall_peer *peer, int on)
+{
+	struct upcall_config config = {
+		.size = sizeof(config), .flags = on ? UPCALL_CONFIG_ONE_THREAD : 0,
+	};
+
+	return upcall_peer_control(peer, UPCALL_IOC_CONFIG, &config);
 }
 
 void upcall_set_batch(struct upcall_peer *peer, unsigned int max_calls)

@@ -226,9 +226,94 @@ static int receive(struct upcall_peer *peer, struct upcall_command *command, uin
 	return ret < 0 ? ret : 0;
 }
 
+/* RESULTs go where they belong; true: this one is for whoever receives. */
+static bool is_for_receiver(struct upcall_peer *peer, struct upcall_incoming *incoming)
+{
+	return upcall_incoming_type(incoming) != UPCALL_EVENT_RESULT ||
+	       !upcall_async_take(peer, incoming);
+}
+
+
+/*
+ * One EXCHANGE for a thread that waits for one call: a batch of its chain, or -errno. *@batch is
+ * the caller's to put.
+ */
+int upcall_receive_chain(struct upcall_peer *peer, uint64_t id, unsigned int max_calls,
+			 struct upcall_batch **result)
+{
+	uint32_t room = atomic_load(&peer->event_room);
+	struct upcall_exchange exchange;
+	struct upcall_batch *batch;
+	int err;
+
+	for (;;) {
+		batch = batch_new(room);
+		if (!batch)
+			return -ENOMEM;
+		exchange_init(&exchange, peer, NULL, UPCALL_NO_DEADLINE, batch);
+		exchange.wait_call = id;
+		exchange.max_calls = max_calls;
+		err = upcall_peer_control(peer, UPCALL_IOC_EXCHANGE, &exchange);
+		if (!err)
+			break;
+		upcall_batch_put(batch);
+		if (err != -EMSGSIZE || exchange.needed <= room)
+			return err;
+		room = (exchange.needed + 7) & ~7U;
+	}
+	batch->used = exchange.events_used;
+	pthread_mutex_lock(&peer->lock);
+	batch_note_cancels_locked(peer, batch);
+	pthread_mutex_unlock(&peer->lock);
+	*result = batch;
+	return 0;
+}
+
+/* The next event of a batch that is the caller's alone; -EAGAIN: there is no other. */
+int upcall_receive_from(struct upcall_peer *peer, struct upcall_batch *batch,
+			struct upcall_incoming **incoming)
+{
+	int err = -EAGAIN;
+
+	pthread_mutex_lock(&peer->lock);
+	if (batch->taken < batch->used)
+		err = batch_take_locked(peer, batch, incoming);
+	pthread_mutex_unlock(&peer->lock);
+	return err;
+}
+
+/* The next event that is no call: 0, or as upcall_next(). */
+int upcall_receive_events(struct upcall_peer *peer, uint64_t deadline,
+			  struct upcall_incoming **incoming)
+{
+	uint32_t room = atomic_load(&peer->event_room);
+	struct upcall_exchange exchange;
+	struct upcall_batch *batch;
+	int err;
+
+	err = ready_take(peer, false, incoming);
+	if (err != -EAGAIN)
+		return err;
+	batch = batch_new(room);
+	if (!batch)
+		return -ENOMEM;
+	exchange_init(&exchange, peer, NULL, deadline, batch);
+	exchange.max_calls = 0;
+	err = upcall_peer_control(peer, UPCALL_IOC_EXCHANGE, &exchange);
+	if (err == -EMSGSIZE)
+		room_remember(peer, (exchange.needed + 7) & ~7U);
+	if (!err) {
+		batch->used = exchange.events_used;
+		err = batch_accept(peer, batch, true, incoming);
+	}
+	upcall_batch_put(batch);
+	return err;
+}
+
 /*
  * The next event, behind an optional command (REPLY, REFUSE). If command->type is
  * not 0 on return, it is to be given again, and the error is its own or came before it.
+ * With 0 *incoming may be NULL: it was a RESULT that went to its completion.
  */
 int upcall_receive(struct upcall_peer *peer, struct upcall_command *command, uint64_t deadline,
 		   struct upcall_incoming **incoming)
@@ -237,6 +322,8 @@ int upcall_receive(struct upcall_peer *peer, struct upcall_command *command, uin
 
 	upcall_peer_get(peer);
 	err = receive(peer, command, deadline, incoming);
+	if (!err && !is_for_receiver(peer, *incoming))
+		*incoming = NULL;
 	upcall_peer_put(peer);
 	return err;
 }
@@ -252,14 +339,18 @@ void upcall_receive_drop_ready(struct upcall_peer *peer)
 {
 	struct upcall_incoming *incoming;
 
-	while (ready_take(peer, true, &incoming) == 0)
-		upcall_incoming_free(incoming);
+	while (ready_take(peer, true, &incoming) == 0) {
+		if (is_for_receiver(peer, incoming))
+			upcall_incoming_free(incoming);
+	}
 }
 
 int upcall_next(struct upcall_peer *peer, uint64_t deadline, struct upcall_incoming **incoming)
 {
 	int err;
 
-	err = upcall_receive(peer, NULL, deadline, incoming);
+	do
+		err = upcall_receive(peer, NULL, deadline, incoming);
+	while (!err && !*incoming);
 	return err ? err : (int)upcall_incoming_type(*incoming);
 }

@@ -53,6 +53,26 @@ void upcall_options_set_signature(struct upcall_options *options, uint64_t signa
 	options->reg.signature = signature;
 }
 
+static void options_set_flag(struct upcall_options *options, uint32_t flag, int on)
+{
+	options->reg.flags = on ? options->reg.flags | flag : options->reg.flags & ~flag;
+}
+
+void upcall_options_set_serial(struct upcall_options *options, int on)
+{
+	options_set_flag(options, UPCALL_REGISTER_SERIAL, on);
+}
+
+void upcall_options_set_autoend(struct upcall_options *options, int on)
+{
+	options_set_flag(options, UPCALL_REGISTER_AUTOEND, on);
+}
+
+void upcall_options_set_fds(struct upcall_options *options, int on)
+{
+	options_set_flag(options, UPCALL_REGISTER_FDS, on);
+}
+
 void upcall_options_set_word(struct upcall_options *options, uint64_t word)
 {
 	options->reg.word = word;
