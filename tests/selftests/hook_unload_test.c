@@ -70,6 +70,8 @@ FIXTURE_SETUP(unload)
 		SKIP(return, "where the module comes from is not known: no " MODULE);
 	if (!access("/sys/kernel/debug/kcsan", F_OK))
 		SKIP(return, "KCSAN was told which functions to watch, where they are now");
+	if (access("/proc/self/stack", R_OK))
+		SKIP(return, "where a thread sleeps is not told: no /proc/self/stack");
 	ASSERT_EQ(0, hook_clear());
 	my_peer = peer_open();
 	ASSERT_LE(0, my_peer);
@@ -85,8 +87,26 @@ FIXTURE_TEARDOWN(unload)
 	hook_clear();
 }
 
-/* The owner is killed, and comes to a point; then nobody holds the module any more. */
-static bool unload_meets(FIXTURE_DATA(unload) *self, const char *point)
+/* Whether the thread sleeps in @function, for the module's exit. */
+static bool unload_sleeps_in(FIXTURE_DATA(unload) *self, const char *function)
+{
+	char path[64], stack[4096];
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stack", self->tid);
+	fd = open(path, O_RDONLY);
+	len = read(fd, stack, sizeof(stack) - 1);
+	stack[len > 0 ? len : 0] = '\0';
+	close(fd);
+	return strstr(stack, "upcall_exit") && strstr(stack, function);
+}
+
+/*
+ * The owner is killed, and comes to a point; then nobody holds the module any more, and
+ * whoever unloads it sleeps in @function until that point is left.
+ */
+static bool unload_meets(FIXTURE_DATA(unload) *self, const char *point, const char *function)
 {
 	if (hook_arm(point) || hook_arm("exit"))
 		return false;
@@ -94,15 +114,13 @@ static bool unload_meets(FIXTURE_DATA(unload) *self, const char *point)
 	if (!hook_is_hit(point) || close(my_peer) ||
 	    pthread_create(&self->thread, NULL, unload_main, self))
 		return false;
-	/* At "exit" it is idle, and behind that it sleeps until what it waits for is over. */
 	return hook_is_hit("exit") && !hook_resume("exit") &&
-	       eventually(task_state(__atomic_load_n(&self->tid, __ATOMIC_ACQUIRE)) == 'D') &&
-	       hook_stopped(point);
+	       eventually(unload_sleeps_in(self, function)) && hook_stopped(point);
 }
 
 TEST_F_TIMEOUT(unload, waits_for_a_release_that_has_not_marked_its_peers, 90)
 {
-	ASSERT_TRUE(unload_meets(self, "mm_gone"));
+	ASSERT_TRUE(unload_meets(self, "mm_gone", "synchronize_srcu"));
 	ASSERT_EQ(0, hook_resume("mm_gone"));
 	pthread_join(self->thread, NULL);
 	EXPECT_EQ(0, self->ret);
@@ -111,7 +129,7 @@ TEST_F_TIMEOUT(unload, waits_for_a_release_that_has_not_marked_its_peers, 90)
 
 TEST_F_TIMEOUT(unload, waits_for_a_death_that_has_not_ended_its_peer, 90)
 {
-	ASSERT_TRUE(unload_meets(self, "dying"));
+	ASSERT_TRUE(unload_meets(self, "dying", "_workqueue"));
 	ASSERT_EQ(0, hook_resume("dying"));
 	pthread_join(self->thread, NULL);
 	EXPECT_EQ(0, self->ret);
