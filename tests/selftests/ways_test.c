@@ -1,29 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Every way to call, once from end to end: what the other tests take apart. */
-#include "abi_test.h"
-
-struct seen {
-	struct upcall_exchange out;
-	union any_event event;
-};
-
-/* One EXCHANGE: a command, then one event. */
-static int exchange_one(int fd, struct upcall_command *cmd, uint64_t wait, uint32_t flags,
-			uint32_t max_calls, struct seen *seen)
-{
-	int ret;
-
-	seen->out = EXCHANGE_ARGS(.commands = ptr64(cmd), .command_count = cmd ? 1 : 0,
-		.events = ptr64(&seen->event), .events_len = sizeof(seen->event),
-		.max_calls = max_calls, .wait_call = wait);
-	seen->out.flags |= flags;
-	ret = verb(fd, UPCALL_IOC_EXCHANGE, &seen->out);
-	if (ret)
-		return ret;
-	return seen->out.event_count ? (int)seen->event.event.type : -(int)seen->out.wait_error;
-}
-
-#define CALL(_handle, ...) COMMAND(CALL, _handle, .flags = UPCALL_INVOKE_NO_DEADLINE, ##__VA_ARGS__)
+#include "abi_call.h"
 
 FIXTURE(ways) {
 	int owner, caller;
