@@ -132,7 +132,7 @@ int upcall_async_notify(struct upcall_peer *peer, struct upcall_command *command
  *
  *	here				upcall_async_unwait()
  *	llist_add(), a full barrier	waited = false
- *	if (!waited)			llist_del_all(), a full barrier
+ *	if (!waited)			smp_mb()
  *		wake receivers		if something is there: wake receivers
  *
  * Either we see that nobody waits for it, or the thread that did sees the RESULT.
@@ -264,6 +264,8 @@ void upcall_async_unwait(struct upcall_peer *peer, struct upcall_call *call)
 		if (!dropped)
 			upcall_event_node_queue(&call->result, &peer->results);
 	}
+	/* Pairs with upcall_async_answered(). */
+	smp_mb();
 	if (!peer->dead) {
 		upcall_async_land_locked(peer);
 		if (!list_empty(&peer->results))
