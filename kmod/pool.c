@@ -148,6 +148,22 @@ struct upcall_share *upcall_pool_take(struct upcall_pool *pool, struct upcall_ac
 }
 
 /**
+ * upcall_pool_resize() - Undo upcall_pool_swap(), under the same hold of the lock
+ * @pool: Of that queue.
+ * @share: Which has the place.
+ * @old: Bytes of the argument that goes.
+ * @new: Bytes of the one that comes, or comes back: there is room for it.
+ *
+ * Context: Under the lock of the queue.
+ */
+void upcall_pool_resize(struct upcall_pool *pool, struct upcall_share *share, u32 old, u32 new)
+{
+	for (; share; share = share->parent)
+		share->bytes = share->bytes - old + new;
+	pool->bytes = pool->bytes - old + new;
+}
+
+/**
  * upcall_pool_swap() - Give a place in the queue to another call of the same account
  * @pool: Of that queue.
  * @share: Which has the place.
@@ -170,9 +186,7 @@ int upcall_pool_swap(struct upcall_pool *pool, struct upcall_share *share, u32 o
 				return -EAGAIN;
 		}
 	}
-	for (at = share; at; at = at->parent)
-		at->bytes = at->bytes - old + new;
-	pool->bytes = pool->bytes - old + new;
+	upcall_pool_resize(pool, share, old, new);
 	return 0;
 }
 

@@ -53,6 +53,7 @@ struct upcall_pool {
 struct upcall_share *upcall_pool_take(struct upcall_pool *pool, struct upcall_account *account,
 				      u32 bytes);
 int upcall_pool_swap(struct upcall_pool *pool, struct upcall_share *share, u32 old, u32 new);
+void upcall_pool_resize(struct upcall_pool *pool, struct upcall_share *share, u32 old, u32 new);
 void upcall_pool_drop(struct upcall_pool *pool, struct upcall_share *share, u32 bytes);
 bool upcall_pool_has_room(const struct upcall_pool *pool, const struct upcall_account *account,
 			  u32 bytes);

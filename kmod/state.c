@@ -104,8 +104,8 @@ static int call_admit_locked(struct upcall_call *call, struct upcall_call *old)
 		return err;
 	}
 	err = upcall_ids_add_locked(&cb->peer->incoming, call, &call->owner_id);
-	if (err && old)		/* there was room for it a moment ago */
-		upcall_pool_swap(&cb->pool, old->share, call->arg_len, old->arg_len);
+	if (err && old)		/* not asked again: what has a place may be above its half by now */
+		upcall_pool_resize(&cb->pool, old->share, call->arg_len, old->arg_len);
 	else if (err)
 		upcall_pool_drop(&cb->pool, call->share, call->arg_len);
 	return err;
