@@ -138,16 +138,17 @@ static void batch_take_chain_locked(struct upcall_batch *batch, struct upcall_pe
 			continue;
 		if (call->state != UPCALL_QUEUED) {
 			if (!batch_fits(batch, &call->cancel, args->events_len))
-				return;
+				break;
 			batch_add_cancel_locked(batch, call);
 		} else if (upcall_account_swamped(peer->ident->account)) {
 			batch->swamped = true;
 		} else {
 			if (!batch_fits(batch, &call->node, args->events_len))
-				return;
+				break;
 			batch_add_call_locked(batch, call, now);
 		}
 	}
+	/* Also beside one that does not fit: others made that, and may go on doing so. */
 	call = batch->wait;
 	if (!call->landed || !batch_fits(batch, &call->result, args->events_len))
 		return;

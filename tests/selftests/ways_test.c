@@ -156,6 +156,28 @@ TEST_F(ways, calls_go_back_and_forth_with_one_thread_on_each_side)
 	pthread_join(there.thread, NULL);
 }
 
+TEST_F(ways, nested_call_that_does_not_fit_keeps_no_result_back)
+{
+	uint64_t back = register_new(self->caller, COOKIE, UPCALL_ACCESS_SAME_USER);
+	struct upcall_event_result event;
+	struct upcall_exchange args = EXCHANGE_ARGS(.events = ptr64(&event),
+		.events_len = sizeof(event), .max_calls = 1);
+	struct upcall_event_call call;
+	struct upcall_command cmd;
+	char data[1000] = "";
+
+	args.wait_call = call_id_of(self->caller, self->handle, 1);
+	ASSERT_EQ(0, one_call(self->owner, &call));
+	cmd = CALL(back, .parent = call.call, .data = ptr64(data), .data_len = sizeof(data));
+	ASSERT_EQ(0, command(self->owner, &cmd));
+	EXPECT_EQ(-EMSGSIZE, verb(self->caller, UPCALL_IOC_EXCHANGE, &args));
+	ASSERT_EQ(0, reply(self->owner, call.call, 0, NULL, 0));
+	EXPECT_EQ(0, verb(self->caller, UPCALL_IOC_EXCHANGE, &args));
+	EXPECT_EQ(1, args.event_count);
+	EXPECT_EQ(UPCALL_EVENT_RESULT, event.event.type);
+	EXPECT_EQ(args.wait_call, event.call_id);
+}
+
 TEST_F(ways, cancel_of_the_call_it_is_nested_in_reaches_the_thread_that_waits)
 {
 	uint64_t deaf = register_new(self->caller, COOKIE, UPCALL_ACCESS_SAME_USER);
