@@ -190,7 +190,7 @@ TEST_F(nested, cancellation_is_passed_on_with_one_thread)
 	int ret = 0;
 
 	ASSERT_EQ(0, open_side(&third, linger));
-	ASSERT_EQ(0, owner_start(&third.owner, 1));
+	ASSERT_EQ(0, owner_start(&third.owner, 2));
 	ASSERT_EQ(0, owner_start(&self->there.owner, 1));
 	self->there.other = &third;
 	ASSERT_EQ(0, upcall_call_start(self->call, self->there.handle, 1, NULL, 0,

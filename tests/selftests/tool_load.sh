@@ -131,8 +131,11 @@ waits()
 	grep -q '^ *20  queued$' figures && ! grep -q EAGAIN figures
 }
 
+is_idle()	{ ! is_queued "$1" && ! is_running "$1"; }
+
 replaces()
 {
+	until_true is_idle full || return 1	# what went before has run, and sees no other 'go'
 	rm -f go
 	upcall call full x & first=$!
 	until_true is_running full || return 1
