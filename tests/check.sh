@@ -132,6 +132,8 @@ check_tests_in_docs()
 		while read -r file name; do
 			grep -qsE "^TEST.*\<$name\)" "tests/selftests/$file.c" ||
 				say "README.md: there is no test $name in $file"
+			grep -qxF ".Pq Li $file $name" user/man/upcall.4 ||
+				say "upcall.4: nothing is said to be shown by $file $name"
 		done | silent
 }
 
