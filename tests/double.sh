@@ -13,7 +13,8 @@ work=$build/double
 ksft=$(kernel_source)/tools/testing/selftests || exit 1
 
 # Not: names, which are files of the system; what is about the module only
-lib_tests="lib_call_test lib_double_test lib_fork_test lib_pull_test lib_push_test lib_race_test"
+lib_tests="lib_async_test lib_call_test lib_double_test lib_fork_test lib_nested_test lib_pull_test
+	lib_push_test lib_race_test"
 abi_tests="abi_deadline_test abi_errno_order_test abi_exchange_test abi_fds_test abi_info_test
 	abi_invoke_test abi_list_test abi_oneway_test abi_poll_test abi_receive_test
 	abi_register_test abi_release_test abi_reply_test abi_shutdown_test abi_struct_test ways_test"

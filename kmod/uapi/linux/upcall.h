@@ -525,8 +525,8 @@ struct upcall_invoke {
  *
  * Once a command was processed, or an event received, the ioctl returns 0, and wait_error
  * says how the wait ended. Otherwise it fails with that errno:
- *   EINVAL      flags, command_size, reserved members; WAIT_COMMAND with wait_call that is no
- *               CALL of these, or with events_len 0
+ *   EINVAL      flags, command_size, reserved members; wait_call or WAIT_COMMAND with events_len
+ *               0; WAIT_COMMAND that names no CALL of these
  *   E2BIG       command_count above UPCALL_MAX_COMMANDS
  *   EAGAIN      nothing to receive, and NONBLOCK
  *   ETIMEDOUT   the deadline passed
@@ -581,7 +581,8 @@ struct upcall_exchange {
  *            be: its caller gets this errno and NOT_DELIVERED. ENOENT as above; EINVAL
  *   CANCEL   target: a call_id of this peer: of a CALL, or of an INVOKE that nobody waits for.
  *            Before delivery it is taken back, after it the owner gets CANCEL; a kept reply is
- *            dropped. The RESULT of a CALL still comes: ECANCELED, or what was faster.
+ *            dropped. The RESULT of a CALL still comes: ECANCELED, or what was faster; 0 also
+ *            if it is there already, and was not received.
  *            ENOENT no such call; EBUSY a thread waits for it (INVOKE)
  *   RELEASE  target: handle; flags UPCALL_RELEASE_*; value: word. As the ioctl
  *   REBIND   target: handle; flags UPCALL_REBIND_*; user_data: cookie; value: word. As the ioctl
