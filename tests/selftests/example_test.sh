@@ -14,6 +14,10 @@ owner()
 	until_true [ -s "$dir/handle" ] && handle=$(cat "$dir/handle")
 }
 
+many()
+{
+	[ "$(lib_many upper a b c | sort | tr '\n' ' ')" = "a: A b: B c: C " ]
+}
 says()		{ [ "$("$@")" = "HELLO, WORLD" ]; }
 ends()		{ kill "$server" && wait "$server"; }
 is_killed()	{ kill "$server"; wait "$server"; [ $? = 143 ]; }
@@ -22,6 +26,7 @@ fails_with()	{ text=$1; shift; ! "$@" >"$dir/out" 2>&1 && grep -q "$text" "$dir/
 claim library_owner_can_be_found_by_its_name owner lib_owner
 claim library_caller_gets_its_text_in_upper_case says lib_caller upper "hello, world"
 claim command_calls_the_same_owner says upcall call upper "hello, world"
+claim library_makes_many_calls_at_once many
 claim library_owner_ends_cleanly ends
 claim library_owner_leaves_no_name fails_with "nothing is published" upcall call upper x
 
