@@ -222,18 +222,11 @@ static void caller_step(struct self *self)
 	}
 }
 
-static void on_signal(int sig)
-{
-	(void)sig;
-}
-
 int caller_run(void *arg)
 {
-	struct sigaction action = { .sa_handler = on_signal };
 	struct life *life = arg;
 	struct self self = self_make(life->id, -1);
 
-	sigaction(SIGUSR1, &action, NULL);
 	self.fd = peer_open();
 	if (self.fd < 0)
 		return 1;

@@ -25,6 +25,19 @@ static bool is_owner(const struct process *process)
 	return process < processes + OWNERS;
 }
 
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+/* Before anybody is there to be interrupted: a caller inherits it. */
+static void catch_signals(void)
+{
+	struct sigaction action = { .sa_handler = on_signal };
+
+	sigaction(SIGUSR1, &action, NULL);
+}
+
 static void start(struct process *process)
 {
 	process->life.number = process - processes;
@@ -157,6 +170,7 @@ int main(int argc, char **argv)
 	printf("stress: seed %llu\n", (unsigned long long)seed);
 	fflush(stdout);
 	chaos.random = seed;
+	catch_signals();
 	for (round = 0; good && now_ns() < began + ns; round++) {
 		left = began + ns - now_ns();
 		shared = shared_alloc(sizeof(*shared));
