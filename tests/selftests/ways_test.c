@@ -264,4 +264,69 @@ TEST_F(ways, deadlock_that_is_certain_is_edeadlk)
 	EXPECT_EQ(0, async_join(&async));
 }
 
+/* A thread that receives whatever there is. */
+struct receiver {
+	int fd, type;
+	union any_event event;
+	pthread_t thread;
+};
+
+static void *receiver_main(void *arg)
+{
+	struct receiver *receiver = arg;
+
+	receiver->type = receive(receiver->fd, &receiver->event, sizeof(receiver->event), 0, 0, NULL);
+	if (!receiver->type)
+		receiver->type = (int)receiver->event.event.type;
+	return NULL;
+}
+
+static void *replier_main(void *arg)
+{
+	struct upcall_event_call call;
+	char text[64] = { 0 };
+	int fd = *(int *)arg;
+
+	if (!one_call(fd, &call))
+		reply(fd, call.call, 0, text, sizeof(text));
+	return NULL;
+}
+
+/* Whether one of our peers has so many threads that wait. */
+static bool receivers_are(int fd, uint32_t n)
+{
+	struct upcall_list_peer peers[64];
+	int i, count = list_all(fd, UPCALL_LIST_PEERS, peers, sizeof(peers[0]), LENGTH(peers));
+
+	for (i = 0; i < count; i++) {
+		if (peers[i].receivers == n)
+			return true;
+	}
+	return false;
+}
+
+TEST_F(ways, result_that_its_waiter_cannot_take_goes_to_a_thread_that_waits_already)
+{
+	struct upcall_command cmd = CALL(self->handle, .user_data = 6, .reply_max = 64);
+	struct receiver other = { .fd = self->caller };
+	struct upcall_exchange wait;
+	pthread_t replier;
+	char room[sizeof(struct upcall_event_result)] __attribute__((aligned(8)));
+
+	ASSERT_EQ(0, pthread_create(&other.thread, NULL, receiver_main, &other));
+	ASSERT_TRUE(eventually(receivers_are(self->owner, 1)));
+	ASSERT_EQ(0, pthread_create(&replier, NULL, replier_main, &self->owner));
+	/* From its very beginning the call is waited for by this thread, which has no room. */
+	wait = EXCHANGE_ARGS(.commands = ptr64(&cmd), .command_count = 1,
+			     .events = ptr64(room), .events_len = sizeof(room));
+	wait.flags |= UPCALL_EXCHANGE_WAIT_COMMAND;
+	ASSERT_EQ(0, verb(self->caller, UPCALL_IOC_EXCHANGE, &wait));
+	EXPECT_EQ(EMSGSIZE, wait.wait_error);
+	EXPECT_EQ(sizeof(room) + 64, wait.needed);
+	pthread_join(replier, NULL);
+	pthread_join(other.thread, NULL);
+	EXPECT_EQ(UPCALL_EVENT_RESULT, other.type);
+	EXPECT_EQ(6, other.event.event.cookie);
+}
+
 TEST_HARNESS_MAIN
