@@ -79,17 +79,51 @@ unpack_members()	# MEMBER... DEB
 	dpkg-deb --fsys-tarfile "${*: -1}" | tar -x --strip-components=2 "${@:1:$#-1}"
 }
 
-# The kernel that belongs to the headers. It is not installed: that would put a
-# boot loader entry and an initramfs on a machine that only wants a test.
+# What a guest with a disk needs of the kernel's modules, in the order in which they are loaded
+disk_modules="
+	drivers/virtio/virtio_ring
+	drivers/virtio/virtio
+	drivers/virtio/virtio_pci_modern_dev
+	drivers/virtio/virtio_pci_legacy_dev
+	drivers/virtio/virtio_pci
+	drivers/block/virtio_blk
+	crypto/crc32c_generic
+	fs/jbd2/jbd2
+	fs/mbcache
+	lib/crc16
+	fs/ext4/ext4"
+
+# The kernel that belongs to the headers, and those of its modules. It is not installed: that
+# would put a boot loader entry and an initramfs on a machine that only wants a test.
+kernel_package()
+{
+	local release=$1 package=linux-image-$1 version name m
+	local -a members=("./boot/vmlinuz-$1")
+
+	for m in $disk_modules; do members+=("./lib/modules/$release/kernel/$m.ko"); done
+	name=$package-$(cksum <<<"${members[*]}" | cut -d' ' -f1)
+	version=$(version_of "linux-headers-$release") || version=
+	(fetch "$name" unpack_members "${members[@]}" "$package${version:+=$version}") ||
+		die "no kernel to boot for $release: it is not installed, and there is no package $package"
+	say "$cache/$name"
+}
+
 kernel_image()
 {
-	local release=$1 package=linux-image-$1 version
+	local dir
 
-	[ -r "/boot/vmlinuz-$release" ] && { say "/boot/vmlinuz-$release"; return; }
-	version=$(version_of "linux-headers-$release") || version=
-	(fetch "$package" unpack_members "./boot/vmlinuz-$release" "$package${version:+=$version}") ||
-		die "no kernel to boot for $release: neither /boot/vmlinuz-$release nor package $package"
-	say "$cache/$package/vmlinuz-$release"
+	[ -r "/boot/vmlinuz-$1" ] && { say "/boot/vmlinuz-$1"; return; }
+	dir=$(kernel_package "$1") || return
+	say "$dir/vmlinuz-$1"
+}
+
+kernel_modules()	# RELEASE: the folder of $disk_modules
+{
+	local dir
+
+	[ -r "/lib/modules/$1/kernel/fs/ext4/ext4.ko" ] && { say "/lib/modules/$1/kernel"; return; }
+	dir=$(kernel_package "$1") || return
+	say "$dir/modules/$1/kernel"
 }
 
 static_busybox()

@@ -8,6 +8,8 @@
 # same tests on that kernel, and instead of the checks, each of the kernel's own is seen
 # to work. The last line is 'kasan: N passed, N failed'.
 #
+# The suites of user/python and user/node are programs of that name.
+#
 # run.sh --race: 'make test-race'. The race matrix alone; the last line is 'race: N passed,
 # N failed', one for each of its cells.
 #
@@ -17,6 +19,8 @@ set -eu
 . "${0%/*}/env.sh"
 
 limit=${VM_TIMEOUT:-900}	# seconds, for each boot
+# Languages, each with a suite user/NAME/tests/run, and Debian's packages to run them
+bindings="python node" interpreters="python3-minimal libpython3-stdlib nodejs"
 kernel='' slow=1 title='' until=${UPCALL_UNTIL:-}
 if [ "${1:-}" = --kernel ]; then
 	kernel=$2 slow=$sanitizer_slowness title=$2
@@ -135,6 +139,8 @@ build_module()
 
 build_tests()
 {
+	local name
+
 	step "build"
 	ksft=$(kernel_source)/tools/testing/selftests || broken "no kselftest"
 	[ $slow = 1 ] || slow_kselftest
@@ -152,6 +158,10 @@ build_tests()
 	}
 	make -s -C "$top/tests/selftests" KSFT="$ksft" OUTPUT="$out/bin" COLLECTION=upcall \
 		emit_tests | sort >"$out/all"
+	# The kernels of tests/kernels have no disks
+	[ -n "$kernel" ] || for name in $bindings; do
+		[ ! -e "$top/user/$name/tests/run" ] || say "binding:$name"
+	done >>"$out/all"
 	# Where time may run out, what is the same again comes last
 	[ -z "$kernel" ] || {
 		{ grep -v '_32$' "$out/all"; grep '_32$' "$out/all"; } >"$out/all.new"
@@ -179,14 +189,13 @@ boot()		# NAME LIST RUNNER-OPTION...
 	[ -s "$list" ] || return 0
 	step "$name: $(wc -l <"$list") programs"
 	if [ -n "$until" ] && [ "$(date +%s)" -ge "$until" ]; then
-		sed "s/^upcall:\(.*\)/SKIP  \1: no time left ($name)/" "$list" | note
+		sed "s/^[a-z]*:\(.*\)/SKIP  \1: no time left ($name)/" "$list" | note
 		count 0 0 "$(wc -l <"$list")"
 		return
 	fi
 	rm -f "$out/counts"
 	set +e
-	"$top/tests/vm/run" "$@" ${kernel:+--kernel "$kernel"} ${until:+--until "$until"} --timeout "$limit" --out "$out/$name" --job "$top/tests/vm/selftests.job" \
-		"$out/kselftest:/kselftest" "$list:/kselftest/kselftest-list.txt" |
+	"$top/tests/vm/run" "$@" ${kernel:+--kernel "$kernel"} ${until:+--until "$until"} --timeout "$limit" --out "$out/$name" |
 		tee "$out/$name.log" | "$top/tests/ktap.sh" "$out/counts" | note
 	status=${PIPESTATUS[0]}
 	set -e
@@ -199,6 +208,22 @@ boot()		# NAME LIST RUNNER-OPTION...
 		say "FAIL  $name: $(sed -n 's/^vm: FAIL: \(.*[^:]\):*$/\1/p' "$out/$name.log" | head -n 1) (in $out/$name.log)" | note
 		count 0 1 0
 	fi
+}
+
+boot_selftests()	# NAME LIST RUNNER-OPTION...
+{
+	boot "$@" --job "$top/tests/vm/selftests.job" \
+		"$out/kselftest:/kselftest" "$2:/kselftest/kselftest-list.txt"
+}
+
+boot_bindings()		# NAME LIST
+{
+	local name suites=()
+
+	while IFS=: read -r _ name; do
+		suites+=("$top/user/$name/tests:/bindings/$name")
+	done <"$2"
+	boot "$@" --packages "$interpreters" --job "$top/tests/vm/bindings.job" "$2:/bindings/list" "${suites[@]}"
 }
 
 mkdir -p "$out"
@@ -216,15 +241,17 @@ fi
 build_tests
 matching "$@" <"$out/all" >"$out/list"
 [ -s "$out/list" ] || broken "no test is called $*"
-grep -v ':hook_' "$out/list" >"$out/list.plain" || :
+grep -v -e ':hook_' -e '^binding:' "$out/list" >"$out/list.plain" || :
+grep '^binding:' "$out/list" >"$out/list.bindings" || :
 grep ':hook_' "$out/list" >"$out/list.hook" || :
-boot module "$out/list.plain"
+boot_selftests module "$out/list.plain"
+boot_bindings bindings "$out/list.bindings"
 # Here freed memory is poisoned, too, and checked when it is used again
-boot test-module "$out/list.hook" --test-module --append slub_debug=FZPU
+boot_selftests test-module "$out/list.hook" --test-module --append slub_debug=FZPU
 [ $# -gt 0 ] || run_stress
 # KCSAN looks at few accesses, by chance: where many run at a time once more, at more of them and for longer
 [ "$kernel" != kcsan ] || {
 	grep -E ':(lib_)?(race|churn|death|receivers|unload|room|ways|async|nested|fd)' "$out/list.plain" >"$out/list.again" || :
-	boot module-again "$out/list.again" --append "kcsan.skip_watch=50 kcsan.udelay_task=150"
+	boot_selftests module-again "$out/list.again" --append "kcsan.skip_watch=50 kcsan.udelay_task=150"
 }
 verdict
