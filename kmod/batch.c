@@ -16,6 +16,7 @@
 #include "owner.h"
 #include "peer.h"
 #include "quota.h"
+#include "stub.h"
 #include "submit.h"
 
 static bool batch_fits(struct upcall_batch *batch, struct upcall_event_node *node, u32 room)
@@ -68,6 +69,17 @@ static void batch_add_cancel_locked(struct upcall_batch *batch, struct upcall_ca
 	batch_add_locked(batch, &call->cancel);
 }
 
+/* The batch has a reference to the callback. */
+static void batch_add_notice_locked(struct upcall_batch *batch, struct upcall_event_node *node)
+{
+	struct upcall_callback *cb = upcall_node_callback(node);
+
+	refcount_inc(&cb->refs);
+	if (node->type == UPCALL_EVENT_UNREFERENCED)
+		cb->cancelling++;
+	batch_add_locked(batch, node);
+}
+
 /* True if all of them fit. */
 static bool batch_take_events_locked(struct upcall_batch *batch, struct upcall_peer *peer, u32 room)
 {
@@ -76,12 +88,10 @@ static bool batch_take_events_locked(struct upcall_batch *batch, struct upcall_p
 	list_for_each_entry_safe(node, next, &peer->events, link) {
 		if (!batch_fits(batch, node, room))
 			return false;
-		if (node->type == UPCALL_EVENT_RELEASED) {
-			refcount_inc(&upcall_node_callback(node)->refs);
-			batch_add_locked(batch, node);
-		} else {
+		if (node->type == UPCALL_EVENT_CANCEL)
 			batch_add_cancel_locked(batch, upcall_node_call(node));
-		}
+		else
+			batch_add_notice_locked(batch, node);
 	}
 	list_for_each_entry_safe(node, next, &peer->results, link) {
 		if (!batch_fits(batch, node, room))
@@ -262,36 +272,40 @@ static void batch_return_call_locked(struct upcall_call *call)
 	}
 }
 
-/* RELEASED waits for CANCELs that are being copied: nothing follows it. */
-static void batch_cancelled_locked(struct upcall_callback *cb)
+/* True if it waits again. */
+static bool batch_return_cancel_locked(struct upcall_peer *peer, struct upcall_call *call)
 {
-	cb->cancelling--;
-	upcall_callback_end_locked(cb);
+	upcall_callback_cancelled_locked(call->cb);
+	if (call->state != UPCALL_DELIVERED)
+		return false;
+	list_add(&call->cancel.link, &peer->events);
+	list_add(&call->nest_link, &peer->nested);
+	wake_up(&peer->chain_wait);
+	return true;
 }
 
 /* True if the batch's reference is not needed any more: a waiting CANCEL has it. */
 static bool batch_return_locked(struct upcall_peer *peer, struct upcall_event_node *node)
 {
-	struct upcall_call *call = upcall_node_call(node);
+	struct upcall_callback *cb = upcall_node_callback(node);
 
 	list_del_init(&node->link);
 	node->taken = false;
 	switch (node->type) {
 	case UPCALL_EVENT_CALL:
-		batch_return_call_locked(call);
+		batch_return_call_locked(upcall_node_call(node));
 		return true;
 	case UPCALL_EVENT_RESULT:
-		return !upcall_async_return_locked(call);
+		return !upcall_async_return_locked(upcall_node_call(node));
 	case UPCALL_EVENT_CANCEL:
-		batch_cancelled_locked(call->cb);
-		if (call->state != UPCALL_DELIVERED)
-			return true;
-		list_add(&node->link, &peer->events);
-		list_add(&call->nest_link, &peer->nested);
-		wake_up(&peer->chain_wait);
-		return false;
+		return !batch_return_cancel_locked(peer, upcall_node_call(node));
+	case UPCALL_EVENT_UNREFERENCED:
+		if (upcall_stub_returned_locked(cb))
+			list_add(&node->link, &peer->events);
+		upcall_callback_cancelled_locked(cb);
+		return true;
 	default:
-		if (upcall_node_callback(node)->state == UPCALL_CB_RELEASED)
+		if (cb->state == UPCALL_CB_RELEASED)
 			list_add(&node->link, &peer->events);
 		return true;
 	}
@@ -299,7 +313,7 @@ static bool batch_return_locked(struct upcall_peer *peer, struct upcall_event_no
 
 static void node_put(struct upcall_event_node *node)
 {
-	if (node->type == UPCALL_EVENT_RELEASED)
+	if (node->type == UPCALL_EVENT_RELEASED || node->type == UPCALL_EVENT_UNREFERENCED)
 		upcall_callback_put(upcall_node_callback(node));
 	else if (node->type == UPCALL_EVENT_RESULT)
 		upcall_async_done(upcall_node_call(node));
@@ -363,7 +377,7 @@ static void batch_commit_one_locked(struct upcall_peer *peer, struct upcall_even
 		node->owed = upcall_submit_unlink_locked(peer, upcall_node_call(node));
 		break;
 	case UPCALL_EVENT_CANCEL:
-		batch_cancelled_locked(upcall_node_callback(node));
+		upcall_callback_cancelled_locked(upcall_node_callback(node));
 		break;
 	}
 }
@@ -390,6 +404,8 @@ void upcall_batch_commit(struct upcall_batch *batch, struct upcall_peer *peer)
 		list_del_init(&node->link);
 		if (node->type == UPCALL_EVENT_RELEASED)
 			upcall_callback_gone(upcall_node_callback(node));
+		else if (node->type == UPCALL_EVENT_UNREFERENCED)
+			upcall_stub_told(upcall_node_callback(node));
 		else if (node->type == UPCALL_EVENT_CALL)
 			upcall_payload_free(&upcall_node_call(node)->arg);
 		if (node->owed)

@@ -128,6 +128,8 @@ static void call_fill(struct upcall_call *call, struct upcall_callback *cb,
 		if (cb->flags & UPCALL_REGISTER_AUTOEND)
 			call->flags |= UPCALL_CALL_ENDED;
 	}
+	if (submit->stub)
+		call->flags |= UPCALL_CALL_STUB;
 	if (args->flags & UPCALL_INVOKE_LATEST)
 		call->flags |= UPCALL_CALL_LATEST;
 	upcall_event_node_init(&call->node, UPCALL_EVENT_CALL);

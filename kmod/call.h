@@ -63,7 +63,7 @@ struct upcall_answer {
  * @memcg: The caller's memory cgroup, referenced; the reply's buffer is charged to it.
  * @caller: The caller's peer, referenced, of an asynchronous call; else NULL.
  * @user_data: The caller's, of an asynchronous call.
- * @flags: UPCALL_CALL_ONEWAY, _NO_DEADLINE, _LATEST; _ENDED: delivery is its owner's end.
+ * @flags: UPCALL_CALL_ONEWAY, _STUB, _NO_DEADLINE, _LATEST; _ENDED: delivery is its owner's end.
  * @op: As the caller gave it.
  * @arg_len: In bytes; @arg itself may be gone.
  * @reply_max: The longest reply that the caller accepts, in bytes.
@@ -200,5 +200,6 @@ int upcall_invoke(struct upcall_peer *peer, struct upcall_submit *submit,
 int upcall_invoke_refuse(struct upcall_peer *peer, struct upcall_invoke *args,
 			 struct upcall_invoke __user *user, u32 usize, int err);
 int upcall_invoke_cancel(struct upcall_peer *peer, u64 id);
+void upcall_invoke_forget(struct upcall_peer *peer);
 
 #endif /* _UPCALL_CALL_H */

@@ -5,6 +5,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/user_namespace.h>
+#include "access.h"
 #include "call.h"
 #include "callback.h"
 #include "hook.h"
@@ -14,17 +15,9 @@
 #include "quota.h"
 #include "registry.h"
 #include "room.h"
+#include "stub.h"
 #include "timens.h"
 #include "trace.h"
-
-static void callback_set_access(struct upcall_callback *cb, const struct upcall_register *args)
-{
-	cb->access = args->access;
-	if (args->access == UPCALL_ACCESS_UID)
-		cb->access_uid = make_kuid(current_user_ns(), args->access_id);
-	else if (args->access == UPCALL_ACCESS_GID)
-		cb->access_gid = make_kgid(current_user_ns(), args->access_id);
-}
 
 static struct upcall_callback *callback_new(struct upcall_peer *peer,
 					    const struct upcall_register *args)
@@ -39,7 +32,7 @@ static struct upcall_callback *callback_new(struct upcall_peer *peer,
 		kfree(cb);
 		return NULL;
 	}
-	callback_set_access(cb, args);
+	upcall_access_set(cb, args);
 	refcount_set(&cb->refs, 1);
 	cb->peer = upcall_peer_ref(peer);
 	memcpy(cb->label, args->label, sizeof(cb->label));
@@ -74,6 +67,7 @@ void upcall_callback_put(struct upcall_callback *cb)
 		return;
 	WARN_ON_ONCE(!list_empty(&cb->rooms));
 	upcall_pool_exit(&cb->pool);
+	kfree(cb->stubs);
 	upcall_ident_put(cb->ident);
 	upcall_peer_put(cb->peer);
 	kfree_rcu(cb, rcu);
@@ -140,8 +134,15 @@ out_put:
 	return err;
 }
 
-/* A callback of this very peer. */
-static struct upcall_callback *callback_get_own(struct upcall_peer *peer, u64 handle)
+/**
+ * upcall_callback_get_own() - Look up a callback of this very peer
+ * @peer: The calling process's.
+ * @handle: As given by a process.
+ *
+ * Context: Process context.
+ * Return: It, referenced, live or closing; ERR_PTR(-ESTALE) or ERR_PTR(-EPERM).
+ */
+struct upcall_callback *upcall_callback_get_own(struct upcall_peer *peer, u64 handle)
 {
 	struct upcall_callback *cb = upcall_registry_get(handle);
 
@@ -165,7 +166,7 @@ static struct upcall_callback *callback_get_own(struct upcall_peer *peer, u64 ha
  */
 int upcall_callback_rebind(struct upcall_peer *peer, u64 handle, u32 flags, u64 cookie, u64 word)
 {
-	struct upcall_callback *cb = callback_get_own(peer, handle);
+	struct upcall_callback *cb = upcall_callback_get_own(peer, handle);
 	int err = -ESTALE;
 
 	if (IS_ERR(cb))
@@ -280,25 +281,53 @@ static bool callback_retire_some(struct upcall_callback *cb, enum upcall_retire 
 	return more;
 }
 
-/* From LIVE to CLOSING, once. */
+/**
+ * upcall_callback_close_locked() - From LIVE to CLOSING, once
+ * @cb: LIVE. upcall_callback_retire_calls() is to follow, without the lock.
+ * @death: Why.
+ *
+ * Context: Under the lock of its peer.
+ */
+void upcall_callback_close_locked(struct upcall_callback *cb, const struct upcall_death *death)
+{
+	lockdep_assert_held(&cb->peer->lock);
+	WRITE_ONCE(cb->state, UPCALL_CB_CLOSING);
+	cb->death = *death;
+	if (!death->set_word)
+		cb->death.word = cb->word;
+	upcall_stub_closing_locked(cb);
+}
+
 static int callback_close(struct upcall_callback *cb, enum upcall_retire how,
 			  const struct upcall_death *death)
 {
 	int err = 0;
 
 	spin_lock(&cb->peer->lock);
-	if (cb->state == UPCALL_CB_LIVE) {
-		WRITE_ONCE(cb->state, UPCALL_CB_CLOSING);
-		cb->death = *death;
-		if (!death->set_word)
-			cb->death.word = cb->word;
-	} else if (how == UPCALL_RETIRE_CLOSE || cb->state != UPCALL_CB_CLOSING) {
+	if (cb->state == UPCALL_CB_LIVE)
+		upcall_callback_close_locked(cb, death);
+	else if (how == UPCALL_RETIRE_CLOSE || cb->state != UPCALL_CB_CLOSING)
 		err = -ESTALE;
-	} else if (death->set_word) {
+	else if (death->set_word)
 		cb->death.word = death->word;
-	}
 	spin_unlock(&cb->peer->lock);
 	return err;
+}
+
+/**
+ * upcall_callback_retire_calls() - What follows when a callback accepts no more calls
+ * @cb: Not LIVE; the caller has a reference.
+ * @how: What becomes of calls that were delivered.
+ *
+ * Context: Process context, may sleep: it may have thousands of calls.
+ */
+void upcall_callback_retire_calls(struct upcall_callback *cb, enum upcall_retire how)
+{
+	might_sleep();
+	UPCALL_HOOK(closing);
+	upcall_stub_wake(cb);
+	while (callback_retire_some(cb, how))
+		cond_resched();
 }
 
 /**
@@ -319,9 +348,7 @@ int upcall_callback_retire(struct upcall_callback *cb, enum upcall_retire how,
 	err = callback_close(cb, how, death);
 	if (err && how != UPCALL_RETIRE_DEATH)
 		return err;
-	UPCALL_HOOK(closing);
-	while (callback_retire_some(cb, how))
-		cond_resched();
+	upcall_callback_retire_calls(cb, how);
 	if (how == UPCALL_RETIRE_DEATH)
 		upcall_callback_gone(cb);
 	return 0;
@@ -344,6 +371,18 @@ void upcall_callback_end_locked(struct upcall_callback *cb)
 	WRITE_ONCE(cb->state, UPCALL_CB_RELEASED);
 	upcall_event_node_queue(&cb->released, &peer->events);
 	upcall_peer_wake_locked(peer, UPCALL_EVENT_RELEASED);
+}
+
+/**
+ * upcall_callback_cancelled_locked() - A CANCEL or UNREFERENCED is not being copied any more
+ * @cb: In any state. RELEASED waits for it: nothing follows that.
+ *
+ * Context: Under the lock of its peer.
+ */
+void upcall_callback_cancelled_locked(struct upcall_callback *cb)
+{
+	cb->cancelling--;
+	upcall_callback_end_locked(cb);
 }
 
 /**
@@ -374,33 +413,4 @@ void upcall_callback_gone(struct upcall_callback *cb)
 	trace_upcall_released(cb);
 	upcall_uncharge(cb->ident->account, UPCALL_CALLBACKS, 1);
 	upcall_callback_put(cb);	/* the registry's */
-}
-
-/**
- * upcall_callback_check() - Whether a process may call
- * @cb: Which.
- * @from: Who. It is the calling process: supplementary groups are read from there.
- *
- * Context: Process context.
- * Return: 0 or -EACCES.
- */
-int upcall_callback_check(const struct upcall_callback *cb, const struct upcall_ident *from)
-{
-	bool may = false;
-
-	switch (cb->access) {
-	case UPCALL_ACCESS_SAME_USER:
-		may = upcall_ident_same_user(cb->ident, from);
-		break;
-	case UPCALL_ACCESS_UID:
-		may = uid_eq(cb->access_uid, from->cred->euid);
-		break;
-	case UPCALL_ACCESS_GID:
-		may = in_egroup_p(cb->access_gid);
-		break;
-	case UPCALL_ACCESS_ANYONE:
-		may = true;
-		break;
-	}
-	return may ? 0 : -EACCES;
 }

@@ -13,6 +13,7 @@
 #include "pool.h"
 
 struct upcall_peer;
+struct upcall_stubs;
 
 enum upcall_cb_state {
 	UPCALL_CB_LIVE,		/* accepts calls */
@@ -44,9 +45,11 @@ enum upcall_cb_state {
  * @running: Those that are TAKEN or DELIVERED; the ones without an answer come first.
  * @released: The RELEASED event.
  * @rooms: struct upcall_room: who waits for room in the queue.
+ * @stubs: Its stub fds; NULL before the first. Set once, under the lock.
  * @pool: Room in the queue; QUEUED and TAKEN calls fill it.
  * @nrunning: Calls that are DELIVERED.
- * @cancelling: CANCEL events of it that receivers are copying: RELEASED waits for them.
+ * @cancelling: CANCEL and UNREFERENCED events of it that receivers are copying: RELEASED waits
+ *	for them.
  * @seq: Of the newest call.
  * @delivered: How many were.
  * @replied: How many replies reached their caller.
@@ -78,6 +81,7 @@ struct upcall_callback {
 	struct list_head running;
 	struct upcall_event_node released;
 	struct list_head rooms;
+	struct upcall_stubs *stubs;
 	struct upcall_pool pool;
 	u32 nrunning;
 	u32 cancelling;
@@ -104,13 +108,16 @@ int upcall_callback_register(struct upcall_peer *peer, const struct upcall_regis
 int upcall_callback_rebind(struct upcall_peer *peer, u64 handle, u32 flags, u64 cookie,
 			   u64 word);
 int upcall_callback_release(struct upcall_peer *peer, u64 handle, u32 flags, u64 word);
+struct upcall_callback *upcall_callback_get_own(struct upcall_peer *peer, u64 handle);
+void upcall_callback_close_locked(struct upcall_callback *cb, const struct upcall_death *death);
+void upcall_callback_retire_calls(struct upcall_callback *cb, enum upcall_retire how);
 int upcall_callback_retire(struct upcall_callback *cb, enum upcall_retire how,
 			   const struct upcall_death *death);
-int upcall_callback_check(const struct upcall_callback *cb, const struct upcall_ident *from);
 void upcall_callback_end_locked(struct upcall_callback *cb);
+void upcall_callback_cancelled_locked(struct upcall_callback *cb);
 void upcall_callback_gone(struct upcall_callback *cb);
 void upcall_callback_put(struct upcall_callback *cb);
 int upcall_callback_stat(struct upcall_peer *peer, struct upcall_stat *stat);
-u32 upcall_callback_access_id(const struct upcall_callback *cb);
+void upcall_callback_stat_stub(struct upcall_callback *cb, struct upcall_stat *stat);
 
 #endif /* _UPCALL_CALLBACK_H */

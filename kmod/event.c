@@ -7,6 +7,7 @@
 #include "event.h"
 #include "main.h"
 #include "owner.h"
+#include "stub.h"
 #include "submit.h"
 #include "timens.h"
 
@@ -38,8 +39,14 @@ struct upcall_call *upcall_node_call(struct upcall_event_node *node)
  */
 struct upcall_callback *upcall_node_callback(struct upcall_event_node *node)
 {
-	return node->type == UPCALL_EVENT_RELEASED ?
-	       container_of(node, struct upcall_callback, released) : upcall_node_call(node)->cb;
+	switch (node->type) {
+	case UPCALL_EVENT_RELEASED:
+		return container_of(node, struct upcall_callback, released);
+	case UPCALL_EVENT_UNREFERENCED:
+		return container_of(node, struct upcall_stubs, unreferenced)->cb;
+	default:
+		return upcall_node_call(node)->cb;
+	}
 }
 
 /**

@@ -14,6 +14,7 @@
 #include "callback.h"
 #include "hook.h"
 #include "main.h"
+#include "owner.h"
 #include "peer.h"
 #include "submit.h"
 #include "timens.h"
@@ -59,6 +60,12 @@ int upcall_invoke_refuse(struct upcall_peer *peer, struct upcall_invoke *args,
 	return invoke_write(args, user, usize) ?: err;
 }
 
+/* On a stub that many use each one's calls are its own. */
+static bool invoke_is_ours(const struct upcall_peer *peer, const struct upcall_call *call)
+{
+	return !peer->stub || call->from->tgid == task_tgid(current);
+}
+
 /* Comes back to a call that was delivered, or a reply that was kept. */
 static struct upcall_call *invoke_resume(struct upcall_peer *peer, u64 id)
 {
@@ -66,7 +73,7 @@ static struct upcall_call *invoke_resume(struct upcall_peer *peer, u64 id)
 
 	spin_lock(&peer->lock);
 	call = upcall_ids_find_locked(&peer->outgoing_ids, id);
-	if (!call || call->caller_id != id || call->caller) {
+	if (!call || call->caller_id != id || call->caller || !invoke_is_ours(peer, call)) {
 		call = ERR_PTR(-ENOENT);
 	} else if (call->waited) {
 		call = ERR_PTR(-EBUSY);
@@ -275,4 +282,30 @@ int upcall_invoke_cancel(struct upcall_peer *peer, u64 id)
 	upcall_submit_unlink(peer, call);
 	upcall_call_put(call);
 	return 0;
+}
+
+/**
+ * upcall_invoke_forget() - The calling process goes: end what it did not come back to
+ * @peer: A stub's.
+ *
+ * Context: Process context, may sleep.
+ */
+void upcall_invoke_forget(struct upcall_peer *peer)
+{
+	struct upcall_call *call, *next;
+	LIST_HEAD(calls);
+
+	spin_lock(&peer->lock);
+	list_for_each_entry_safe(call, next, &peer->outgoing, out_link) {
+		if (!call->waited && invoke_is_ours(peer, call) &&
+		    upcall_submit_unlink_locked(peer, call))
+			list_add(&call->out_link, &calls);
+	}
+	spin_unlock(&peer->lock);
+	list_for_each_entry_safe(call, next, &calls, out_link) {
+		list_del_init(&call->out_link);
+		upcall_call_abandon(call, -ECANCELED);
+		upcall_call_put(call);
+		cond_resched();
+	}
 }

@@ -8,12 +8,15 @@
 #include <linux/uaccess.h>
 #include <linux/upcall.h>
 #include <linux/user_namespace.h>
+#include "access.h"
+#include "args.h"
 #include "call.h"
 #include "callback.h"
 #include "exchange.h"
 #include "limits.h"
 #include "main.h"
 #include "peer.h"
+#include "stub.h"
 #include "submit.h"
 #include "trace.h"
 
@@ -44,33 +47,22 @@ static_assert(sizeof(struct upcall_config) == 24);
 #define FEATURES	(UPCALL_FEATURE_SYNC | UPCALL_FEATURE_ONEWAY | UPCALL_FEATURE_CANCEL | \
 			 UPCALL_FEATURE_ASYNC | UPCALL_FEATURE_NOTIFY | UPCALL_FEATURE_AUTOEND | \
 			 UPCALL_FEATURE_SERIAL | UPCALL_FEATURE_NESTED | \
-			 UPCALL_FEATURE_WAIT_ROOM | UPCALL_FEATURE_FDS)
+			 UPCALL_FEATURE_WAIT_ROOM | UPCALL_FEATURE_FDS | UPCALL_FEATURE_STUB)
 
-/* Copies a struct in whose size stands in front: *@usize is as the caller compiled it. */
-static int args_read(void *args, size_t ksize, const void __user *user, u32 *usize)
-{
-	if (get_user(*usize, (const u32 __user *)user))
-		return -EFAULT;
-	if (*usize < ksize)
-		return -EINVAL;
-	if (*usize > UPCALL_MAX_STRUCT)
-		return -E2BIG;
-	return copy_struct_from_user(args, ksize, user, *usize);
-}
-
-/* Writes as much of it as the caller has room for; a tail that we do not know is zero. */
-static int args_write(void __user *user, u32 usize, const void *args, size_t ksize)
-{
-	return copy_to_user(user, args, min_t(size_t, usize, ksize)) ? -EFAULT : 0;
-}
-
-static long ioctl_info(struct upcall_peer *peer, void __user *user)
+/**
+ * upcall_ioctl_info() - INFO, on a peer and on a stub fd
+ * @user: User address of its struct.
+ *
+ * Context: Process context.
+ * Return: 0 or an error of INFO.
+ */
+long upcall_ioctl_info(void __user *user)
 {
 	struct upcall_info args;
 	u32 usize;
 	int err;
 
-	err = args_read(&args, sizeof(args), user, &usize);
+	err = upcall_args_read(&args, sizeof(args), user, &usize);
 	if (err)
 		return err;
 	if (args.flags || args.reserved)
@@ -87,12 +79,13 @@ static long ioctl_info(struct upcall_peer *peer, void __user *user)
 	args.max_queued_bytes_user = READ_ONCE(upcall_max_bytes_user);
 	args.max_fds = UPCALL_MAX_FDS;
 	args.max_nesting = UPCALL_MAX_NESTING;
-	return args_write(user, usize, &args, sizeof(args));
+	return upcall_args_write(user, usize, &args, sizeof(args));
 }
 
 /* What this version builds: the others are EINVAL until they are in INFO's features. */
 #define REGISTER_FLAGS	(UPCALL_REGISTER_SIGNATURE | UPCALL_REGISTER_AUTOEND | \
-			 UPCALL_REGISTER_SERIAL | UPCALL_REGISTER_FDS)
+			 UPCALL_REGISTER_SERIAL | UPCALL_REGISTER_UNREFERENCED | \
+			 UPCALL_REGISTER_AUTO_RELEASE | UPCALL_REGISTER_FDS)
 #define REBIND_FLAGS	UPCALL_REBIND_WORD
 #define RELEASE_FLAGS	(UPCALL_RELEASE_ABORT | UPCALL_RELEASE_WORD)
 
@@ -103,27 +96,18 @@ static bool label_is_padded(const char *label)
 	return !memchr_inv(label + len, 0, UPCALL_MAX_LABEL - len);
 }
 
-static bool access_id_is_valid(const struct upcall_register *args)
-{
-	switch (args->access) {
-	case UPCALL_ACCESS_UID:
-		return uid_valid(make_kuid(current_user_ns(), args->access_id));
-	case UPCALL_ACCESS_GID:
-		return gid_valid(make_kgid(current_user_ns(), args->access_id));
-	default:
-		return !args->access_id;
-	}
-}
-
 static int register_check(const struct upcall_register *args)
 {
-	if (args->flags & ~REGISTER_FLAGS || args->access > UPCALL_ACCESS_ANYONE)
+	if (args->flags & ~REGISTER_FLAGS)
 		return -EINVAL;
 	if (args->signature && !(args->flags & UPCALL_REGISTER_SIGNATURE))
 		return -EINVAL;
 	if (args->flags & UPCALL_REGISTER_AUTOEND && args->flags & UPCALL_REGISTER_SERIAL)
 		return -EINVAL;
-	if (!access_id_is_valid(args))
+	if (args->flags & UPCALL_REGISTER_UNREFERENCED &&
+	    args->flags & UPCALL_REGISTER_AUTO_RELEASE)
+		return -EINVAL;
+	if (!upcall_access_is_valid(args))
 		return -EINVAL;
 	if (args->max_arg > READ_ONCE(upcall_max_payload) || !args->max_queued_calls ||
 	    args->max_queued_calls > UPCALL_MAX_QUEUED_CALLS)
@@ -168,7 +152,7 @@ static long ioctl_register(struct upcall_peer *peer, void __user *user)
 	u32 usize;
 	int err;
 
-	err = args_read(&args, sizeof(args), user, &usize);
+	err = upcall_args_read(&args, sizeof(args), user, &usize);
 	if (!err)
 		err = register_check(&args);
 	if (!err)
@@ -185,7 +169,7 @@ static long ioctl_rebind(struct upcall_peer *peer, void __user *user)
 	u32 usize;
 	int err;
 
-	err = args_read(&args, sizeof(args), user, &usize);
+	err = upcall_args_read(&args, sizeof(args), user, &usize);
 	if (!err)
 		err = upcall_rebind_check(&args);
 	if (!err)
@@ -201,7 +185,7 @@ static long ioctl_release(struct upcall_peer *peer, void __user *user)
 	u32 usize;
 	int err;
 
-	err = args_read(&args, sizeof(args), user, &usize);
+	err = upcall_args_read(&args, sizeof(args), user, &usize);
 	if (!err)
 		err = upcall_release_check(&args);
 	if (!err)
@@ -218,7 +202,7 @@ static long ioctl_stat(struct upcall_peer *peer, void __user *user)
 	u32 usize;
 	int err;
 
-	err = args_read(&args, sizeof(args), user, &usize);
+	err = upcall_args_read(&args, sizeof(args), user, &usize);
 	if (!err && args.flags)
 		err = -EINVAL;
 	if (!err)
@@ -227,7 +211,7 @@ static long ioctl_stat(struct upcall_peer *peer, void __user *user)
 		return err;
 	memset((char *)&args + out, 0, sizeof(args) - out);
 	err = upcall_callback_stat(peer, &args);
-	return err ?: args_write(user, usize, &args, sizeof(args));
+	return err ?: upcall_args_write(user, usize, &args, sizeof(args));
 }
 
 static long ioctl_list(struct upcall_peer *peer, void __user *user)
@@ -236,7 +220,7 @@ static long ioctl_list(struct upcall_peer *peer, void __user *user)
 	u32 usize;
 	int err;
 
-	err = args_read(&args, sizeof(args), user, &usize);
+	err = upcall_args_read(&args, sizeof(args), user, &usize);
 	if (!err)
 		err = upcall_list_check(&args);
 	if (!err)
@@ -247,7 +231,24 @@ static long ioctl_list(struct upcall_peer *peer, void __user *user)
 	err = upcall_list(&args);
 	if (err && err != -ERESTARTSYS)	/* the cursor has moved: a restart goes on */
 		return err;
-	return args_write(user, usize, &args, sizeof(args)) ?: err;
+	return upcall_args_write(user, usize, &args, sizeof(args)) ?: err;
+}
+
+static long ioctl_export(struct upcall_peer *peer, void __user *user)
+{
+	struct upcall_export args;
+	u32 usize;
+	int err;
+
+	err = upcall_args_read(&args, sizeof(args), user, &usize);
+	if (err)
+		return err;
+	if (args.flags || args.reserved)
+		return -EINVAL;
+	err = upcall_peer_bind(peer);
+	if (err)
+		return err;
+	return upcall_stub_export(peer, args.handle, user + offsetof(struct upcall_export, fd));
 }
 
 static long ioctl_invoke(struct upcall_peer *peer, void __user *user)
@@ -258,7 +259,7 @@ static long ioctl_invoke(struct upcall_peer *peer, void __user *user)
 	u32 usize;
 	int err;
 
-	err = args_read(args, sizeof(*args), user, &usize);
+	err = upcall_args_read(args, sizeof(*args), user, &usize);
 	if (err)
 		return err;
 	err = upcall_submit_check(args);
@@ -278,7 +279,7 @@ static long ioctl_exchange(struct upcall_peer *peer, void __user *user)
 	u32 usize;
 	int err;
 
-	err = args_read(&args, sizeof(args), user, &usize);
+	err = upcall_args_read(&args, sizeof(args), user, &usize);
 	if (!err)
 		err = upcall_exchange_check(&args);
 	if (!err)
@@ -295,7 +296,7 @@ static long ioctl_shutdown(struct upcall_peer *peer, void __user *user)
 	u32 usize;
 	int err;
 
-	err = args_read(&args, sizeof(args), user, &usize);
+	err = upcall_args_read(&args, sizeof(args), user, &usize);
 	if (err)
 		return err;
 	if (args.flags & ~UPCALL_SHUTDOWN_WORD ||
@@ -311,7 +312,7 @@ static long ioctl_config(struct upcall_peer *peer, void __user *user)
 	u32 usize;
 	int err;
 
-	err = args_read(&args, sizeof(args), user, &usize);
+	err = upcall_args_read(&args, sizeof(args), user, &usize);
 	if (err)
 		return err;
 	if (args.flags & ~UPCALL_CONFIG_ONE_THREAD || args.orphan_ns || args.events)
@@ -338,7 +339,7 @@ long upcall_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 
 	switch (cmd) {
 	case UPCALL_IOC_INFO:
-		return ioctl_info(peer, user);
+		return upcall_ioctl_info(user);
 	case UPCALL_IOC_REGISTER:
 		return ioctl_register(peer, user);
 	case UPCALL_IOC_REBIND:
@@ -349,6 +350,8 @@ long upcall_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ioctl_stat(peer, user);
 	case UPCALL_IOC_LIST:
 		return ioctl_list(peer, user);
+	case UPCALL_IOC_EXPORT:
+		return ioctl_export(peer, user);
 	case UPCALL_IOC_INVOKE:
 		return ioctl_invoke(peer, user);
 	case UPCALL_IOC_EXCHANGE:

@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <linux/uaccess.h>
 #include <linux/user_namespace.h>
+#include "access.h"
 #include "call.h"
 #include "callback.h"
 #include "limits.h"
@@ -38,7 +39,7 @@ static void list_fill_callback(struct upcall_list_callback *record, struct upcal
 	record->peer = READ_ONCE(cb->peer->id);
 	memcpy(record->label, cb->label, sizeof(record->label));
 	record->access = cb->access;
-	record->access_id = upcall_callback_access_id(cb);
+	record->access_id = upcall_access_id(cb);
 	record->register_flags = cb->flags;
 	record->pid = ids.pid;
 	record->uid = ids.uid;

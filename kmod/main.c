@@ -92,7 +92,7 @@ static int fop_release(struct inode *inode, struct file *file)
 	upcall_owner_death(peer, UPCALL_REASON_CLOSED, &death);
 	UPCALL_HOOK(closed);
 	upcall_peer_kill(peer, &death);
-	upcall_peer_put(peer);
+	upcall_peer_close(peer);
 	return 0;
 }
 

@@ -39,6 +39,9 @@
  * chain.c. Of a SERIAL callback one call at a time is among what its owner can take, or
  * runs; the others are QUEUED with their callback only.
  *
+ * A stub fd calls one callback. Its calls stand in a peer of its own that belongs to nobody
+ * (stub.c).
+ *
  * A callback, enum upcall_cb_state:
  *
  *	LIVE --retire--> CLOSING --last owner's end--> RELEASED --read--> GONE
@@ -80,10 +83,13 @@
  *		it made, a queued death work. Its timer and the timer's work are stopped by
  *		its end, which every open file comes to.
  *		Freed after a grace period: LIST finds peers under RCU.
- * callback	references: the registry from REGISTER until GONE, each of its calls,
- *		each lookup, a receiver that copies RELEASED, a refusal that waits for it,
+ * callback	references: the registry from REGISTER until GONE, each of its calls, each
+ *		of its stubs, each lookup, a receiver that copies RELEASED or UNREFERENCED, a
+ *		refusal that waits for it,
  *		work for a room. Freed after a grace period:
  *		lookups are lockless, and take a reference unless it is zero.
+ * stub		its open file. Its peer is ended with it, and its calls. What all stubs of a
+ *		callback share is freed with that.
  * room		who of one uid waits for a queue: as long as anybody does, or its work.
  * call		references: the owner's side from QUEUED to ENDED, or from when it waits for
  *		room, the caller's @outgoing,

@@ -85,9 +85,9 @@ struct upcall_peer *upcall_peer_ref(struct upcall_peer *peer)
  * upcall_peer_put() - Drop a reference
  * @peer: Not used by the caller any more.
  *
- * Unpublish: out of the idr of peers and out of its owner's list. Wait: the file, its
- * callbacks and its death work each had a reference, so only LIST's lookup under RCU is
- * left. Free: after a grace period.
+ * Unpublish: out of the idr of peers, when its file was closed, and out of its owner's list.
+ * Wait: the file, its callbacks and its death work each had a reference, so only LIST's lookup
+ * under RCU is left. Free: after a grace period.
  *
  * Context: Process context, with no lock of ours held.
  */
@@ -96,16 +96,27 @@ void upcall_peer_put(struct upcall_peer *peer)
 	if (!refcount_dec_and_test(&peer->refs))
 		return;
 	WARN_ON_ONCE(peer->owner && !peer->dead);
-	if (peer->id) {
-		spin_lock(&peers_lock);
-		idr_remove(&peers, peer->id);
-		spin_unlock(&peers_lock);
-	}
 	upcall_owner_unbind(peer);
 	upcall_ident_put(peer->ident);
 	upcall_ids_exit(&peer->incoming);
 	upcall_ids_exit(&peer->outgoing_ids);
 	kfree_rcu(peer, rcu);
+}
+
+/**
+ * upcall_peer_close() - Its file is closed: it is listed no more, whoever still refers to it
+ * @peer: Ended.
+ *
+ * Context: Process context, with no lock of ours held.
+ */
+void upcall_peer_close(struct upcall_peer *peer)
+{
+	if (peer->id) {
+		spin_lock(&peers_lock);
+		idr_remove(&peers, peer->id);
+		spin_unlock(&peers_lock);
+	}
+	upcall_peer_put(peer);
 }
 
 static int peer_number(struct upcall_peer *peer)

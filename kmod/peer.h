@@ -31,6 +31,7 @@ struct upcall_call;
  * @death_work: Ends the peer when its address space has gone; holds a reference.
  * @ident: The process at the last verb that needed it. Protected by @lock; referenced.
  * @dead: It has ended. Set once, under @lock; lockless readers only spare themselves work.
+ * @stub: The caller's side of a stub fd: bound to no process, and many may use it. Constant.
  * @one_thread: It declared UPCALL_CONFIG_ONE_THREAD. Protected by @lock.
  * @callbacks: struct upcall_callback, all that are not GONE. Protected by @lock, as all below.
  * @ncallbacks: How many.
@@ -68,6 +69,7 @@ struct upcall_peer {
 	struct work_struct death_work;
 	struct upcall_ident *ident;
 	bool dead;
+	bool stub;
 	bool one_thread;
 
 	struct list_head callbacks;
@@ -102,6 +104,7 @@ struct upcall_peer *upcall_peer_new(void);
 void upcall_peer_exit(void);
 struct upcall_peer *upcall_peer_ref(struct upcall_peer *peer);
 void upcall_peer_put(struct upcall_peer *peer);
+void upcall_peer_close(struct upcall_peer *peer);
 int upcall_peer_bind(struct upcall_peer *peer);
 void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death);
 void upcall_peer_config(struct upcall_peer *peer, u32 flags);

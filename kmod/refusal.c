@@ -55,10 +55,10 @@ static void refusal_forget(struct upcall_refusal *refusal)
 }
 
 /* True if it waits for just that already: who is refused over and over costs its owner little. */
-static bool refusal_repeats(struct upcall_refusal *refusal, const struct upcall_call *call)
+static bool refusal_repeats(struct upcall_refusal *refusal, struct upcall_callback *cb,
+			    const struct upcall_account *account, u32 bytes)
 {
-	struct upcall_callback *cb = call->cb;
-	const struct upcall_account *top = call->from->account;
+	const struct upcall_account *top = account;
 	bool repeats;
 
 	lockdep_assert_held(&refusal->mutex);
@@ -67,8 +67,7 @@ static bool refusal_repeats(struct upcall_refusal *refusal, const struct upcall_
 	while (top->parent)
 		top = top->parent;
 	spin_lock(&cb->peer->lock);
-	repeats = refusal->cb && refusal->bytes == call->arg_len &&
-		  refusal->room->account == top;
+	repeats = refusal->cb && refusal->bytes == bytes && refusal->room->account == top;
 	if (repeats)
 		WRITE_ONCE(refusal->by, UPCALL_REFUSED_BY_QUEUE);
 	spin_unlock(&cb->peer->lock);
@@ -76,20 +75,19 @@ static bool refusal_repeats(struct upcall_refusal *refusal, const struct upcall_
 }
 
 /* False if there is nothing to wait for, or no memory to do so. */
-static bool refusal_remember(struct upcall_refusal *refusal, const struct upcall_call *call)
+static bool refusal_remember(struct upcall_refusal *refusal, struct upcall_callback *cb,
+			     struct upcall_account *account, u32 bytes)
 {
-	struct upcall_callback *cb = call->cb;
-	struct upcall_account *account = call->from->account;
 	struct upcall_room *room = NULL;
 
 	spin_lock(&cb->peer->lock);
 	if (cb->state == UPCALL_CB_LIVE &&
-	    !upcall_pool_has_room(&cb->pool, account, call->arg_len))
+	    !upcall_pool_has_room(&cb->pool, account, bytes))
 		room = upcall_room_get_locked(cb, account);
 	if (room) {
 		refcount_inc(&cb->refs);
 		refusal->room = room;
-		refusal->bytes = call->arg_len;
+		refusal->bytes = bytes;
 		WRITE_ONCE(refusal->by, UPCALL_REFUSED_BY_QUEUE);
 		WRITE_ONCE(refusal->cb, cb);
 		rb_add_cached(&refusal->node, &room->refusals, refusal_less);
@@ -114,16 +112,51 @@ void upcall_refusal_remember(struct upcall_peer *peer, const struct upcall_call 
 	struct upcall_refusal *refusal = &peer->refusal;
 
 	mutex_lock(&refusal->mutex);
-	if (refusal_repeats(refusal, call))
+	if (refusal_repeats(refusal, call->cb, call->from->account, call->arg_len))
 		goto out_unlock;
 	refusal_forget(refusal);
 	/* Its end comes here after it set @dead, and waits for us. */
-	if (!READ_ONCE(peer->dead) && !refusal_remember(refusal, call)) {
+	if (!READ_ONCE(peer->dead) &&
+	    !refusal_remember(refusal, call->cb, call->from->account, call->arg_len)) {
 		WRITE_ONCE(refusal->by, UPCALL_REFUSED_BY_NONE);
 		wake_up_interruptible_poll(&peer->poll_wait, EPOLLOUT | EPOLLWRNORM);
 	}
 out_unlock:
 	mutex_unlock(&refusal->mutex);
+}
+
+/**
+ * upcall_refusal_ask() - Whether a uid has room in a queue; if not, EPOLLOUT comes when it has
+ * @peer: Of a stub; makes no calls to anything else.
+ * @cb: That callback.
+ * @account: Of that uid.
+ *
+ * A peer remembers one refusal, so those who share a stub wait for the last that was asked
+ * about: no longer than until the queue is empty.
+ *
+ * Context: Process context, may sleep.
+ * Return: True if there is room for a call, as far as it is known without its length.
+ */
+bool upcall_refusal_ask(struct upcall_peer *peer, struct upcall_callback *cb,
+			struct upcall_account *account)
+{
+	struct upcall_refusal *refusal = &peer->refusal;
+	struct upcall_account *top = account;
+	bool waits, room;
+
+	while (top->parent)
+		top = top->parent;
+	mutex_lock(&refusal->mutex);
+	spin_lock(&cb->peer->lock);
+	waits = refusal->cb && refusal->room->account == top;
+	room = !waits && upcall_pool_has_room(&cb->pool, account, 0);
+	spin_unlock(&cb->peer->lock);
+	if (!waits && !room) {
+		refusal_forget(refusal);
+		room = !refusal_remember(refusal, cb, account, 0);
+	}
+	mutex_unlock(&refusal->mutex);
+	return room;
 }
 
 /**

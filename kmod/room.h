@@ -72,6 +72,8 @@ struct upcall_call *upcall_room_first_locked(struct upcall_callback *cb);
 bool upcall_room_retired_locked(struct upcall_callback *cb);
 
 void upcall_refusal_remember(struct upcall_peer *peer, const struct upcall_call *call);
+bool upcall_refusal_ask(struct upcall_peer *peer, struct upcall_callback *cb,
+			struct upcall_account *account);
 void upcall_refusal_forget(struct upcall_peer *peer);
 void upcall_refusal_by_results_locked(struct upcall_peer *peer);
 void upcall_refusal_results_freed_locked(struct upcall_peer *peer);

@@ -3,30 +3,13 @@
 #include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/user_namespace.h>
+#include "access.h"
 #include "callback.h"
 #include "main.h"
 #include "peer.h"
 #include "registry.h"
+#include "stub.h"
 #include "timens.h"
-
-/**
- * upcall_callback_access_id() - The uid or gid that may call, as the calling process sees it
- * @cb: Any.
- *
- * Context: Process context.
- * Return: The id, -1 if it has none here, 0 if the access mode knows none.
- */
-u32 upcall_callback_access_id(const struct upcall_callback *cb)
-{
-	switch (cb->access) {
-	case UPCALL_ACCESS_UID:
-		return from_kuid(current_user_ns(), cb->access_uid);
-	case UPCALL_ACCESS_GID:
-		return from_kgid(current_user_ns(), cb->access_gid);
-	default:
-		return 0;
-	}
-}
 
 static void callback_stat_owner(struct upcall_callback *cb, struct upcall_stat *stat)
 {
@@ -38,7 +21,7 @@ static void callback_stat_owner(struct upcall_callback *cb, struct upcall_stat *
 	stat->pid = ids.pid;
 	stat->start_time = ids.start_time;
 	stat->access = cb->access;
-	stat->access_id = upcall_callback_access_id(cb);
+	stat->access_id = upcall_access_id(cb);
 	stat->register_flags = cb->flags;
 	memcpy(stat->label, cb->label, sizeof(stat->label));
 	stat->signature = cb->signature;
@@ -56,6 +39,7 @@ static void callback_stat_own(struct upcall_callback *cb, struct upcall_stat *st
 	stat->queued = cb->pool.calls;
 	stat->queued_bytes = cb->pool.bytes;
 	stat->running = cb->nrunning;
+	stat->stubs = upcall_stub_count_locked(cb);
 	stat->calls = cb->seq;
 	stat->delivered = cb->delivered;
 	stat->replied = cb->replied;
@@ -70,6 +54,41 @@ static void stat_death(struct upcall_stat *stat, const struct upcall_death *deat
 	stat->exit_status = death->exit_status;
 	stat->died_ns = death->when ? ktime_to_ns(upcall_time_show(death->when)) : 0;
 	stat->word = death->word;
+}
+
+/* What those may know who may call it, and its owner. */
+static void callback_stat(struct upcall_callback *cb, bool own, struct upcall_stat *stat)
+{
+	callback_stat_owner(cb, stat);
+	spin_lock(&cb->peer->lock);
+	stat->state = cb->state == UPCALL_CB_LIVE ? UPCALL_STATE_LIVE : UPCALL_STATE_CLOSING;
+	if (own)
+		callback_stat_own(cb, stat);
+	if (cb->state != UPCALL_CB_LIVE)
+		stat_death(stat, &cb->death);
+	spin_unlock(&cb->peer->lock);
+}
+
+/**
+ * upcall_callback_stat_stub() - STAT on a stub fd
+ * @cb: What it may call. Its record is not forgotten as long as there are stubs.
+ * @stat: All [out] members are zero before.
+ *
+ * Context: Process context.
+ */
+void upcall_callback_stat_stub(struct upcall_callback *cb, struct upcall_stat *stat)
+{
+	bool gone;
+
+	spin_lock(&cb->peer->lock);
+	gone = cb->state == UPCALL_CB_GONE;
+	spin_unlock(&cb->peer->lock);
+	if (!gone) {
+		callback_stat(cb, false, stat);
+		return;
+	}
+	stat->state = UPCALL_STATE_DEAD;
+	stat_death(stat, &cb->death);
 }
 
 /**
@@ -94,21 +113,14 @@ int upcall_callback_stat(struct upcall_peer *peer, struct upcall_stat *stat)
 		return 0;
 	}
 	from = upcall_peer_ident(peer);
-	if (!from || (cb->peer != peer && upcall_callback_check(cb, from) &&
+	if (!from || (cb->peer != peer && upcall_access_check(cb, from) &&
 		      !ns_capable_noaudit(cb->ident->cred->user_ns, CAP_SYS_ADMIN))) {
 		upcall_ident_put(from);
 		upcall_callback_put(cb);
 		return from ? -EACCES : -ENOMEM;
 	}
 	upcall_ident_put(from);
-	callback_stat_owner(cb, stat);
-	spin_lock(&cb->peer->lock);
-	stat->state = cb->state == UPCALL_CB_LIVE ? UPCALL_STATE_LIVE : UPCALL_STATE_CLOSING;
-	if (cb->peer == peer)
-		callback_stat_own(cb, stat);
-	if (cb->state != UPCALL_CB_LIVE)
-		stat_death(stat, &cb->death);
-	spin_unlock(&cb->peer->lock);
+	callback_stat(cb, cb->peer == peer, stat);
 	upcall_callback_put(cb);
 	return 0;
 }

@@ -5,6 +5,7 @@
  */
 #include <linux/ktime.h>
 #include <linux/spinlock.h>
+#include "access.h"
 #include "async.h"
 #include "call.h"
 #include "callback.h"
@@ -13,11 +14,13 @@
 #include "peer.h"
 #include "registry.h"
 #include "room.h"
+#include "stub.h"
 #include "submit.h"
 #include "timens.h"
 
 #define SUBMIT_FLAGS	(UPCALL_INVOKE_ONEWAY | UPCALL_INVOKE_NO_DEADLINE | \
-			 UPCALL_INVOKE_SIGNATURE | UPCALL_INVOKE_WAIT_ROOM | UPCALL_INVOKE_LATEST)
+			 UPCALL_INVOKE_SIGNATURE | UPCALL_INVOKE_STUB_FD | \
+			 UPCALL_INVOKE_WAIT_ROOM | UPCALL_INVOKE_LATEST)
 
 static int submit_check_oneway(const struct upcall_invoke *args)
 {
@@ -100,14 +103,15 @@ void upcall_submit_say_answer(struct upcall_invoke *args, struct upcall_call *ca
 }
 
 static int submit_may(struct upcall_callback *cb, struct upcall_ident *from,
-		      struct upcall_invoke *args)
+		      struct upcall_submit *submit)
 {
+	struct upcall_invoke *args = &submit->args;
 	int err;
 
 	/* A first look, for the order of errors; the one that counts is under the lock. */
 	if (READ_ONCE(cb->state) != UPCALL_CB_LIVE)
 		return -ESTALE;
-	err = upcall_callback_check(cb, from);
+	err = submit->stub ? 0 : upcall_access_check(cb, from);
 	if (err)
 		return err;
 	if ((cb->flags & UPCALL_REGISTER_SIGNATURE) &&
@@ -222,7 +226,7 @@ static struct upcall_call *submit_new(struct upcall_peer *peer, struct upcall_ca
 	struct upcall_call *call;
 	int err;
 
-	err = submit_may(cb, from, &submit->args);
+	err = submit_may(cb, from, submit);
 	if (err)
 		return ERR_PTR(err);
 	call = upcall_call_new(peer, cb, from, submit);
@@ -252,24 +256,39 @@ out_put:
 	return ERR_PTR(err);
 }
 
-/* Of what the handle names. */
-static struct upcall_call *submit_target(struct upcall_peer *peer, struct upcall_submit *submit)
+/* What the handle names, or the stub fd. */
+static struct upcall_callback *submit_callback_get(struct upcall_submit *submit)
 {
 	struct upcall_invoke *args = &submit->args;
-	struct upcall_callback *cb = upcall_registry_get(args->target);
+	struct upcall_callback *cb = submit->stub;
 	struct upcall_death death;
+
+	if (cb) {
+		refcount_inc(&cb->refs);
+	} else if (args->flags & UPCALL_INVOKE_STUB_FD) {
+		cb = upcall_stub_callback_get(args->target);
+		if (!IS_ERR(cb))
+			submit->stub = cb;
+	} else {
+		cb = upcall_registry_get(args->target);
+		if (IS_ERR(cb) && !upcall_registry_grave(args->target, &death))
+			submit_say_death(args, &death);
+	}
+	return cb;
+}
+
+static struct upcall_call *submit_target(struct upcall_peer *peer, struct upcall_submit *submit)
+{
+	struct upcall_callback *cb = submit_callback_get(submit);
 	struct upcall_ident *from;
 	struct upcall_call *call;
 
-	if (IS_ERR(cb)) {
-		if (!upcall_registry_grave(args->target, &death))
-			submit_say_death(args, &death);
+	if (IS_ERR(cb))
 		return ERR_CAST(cb);
-	}
 	from = upcall_peer_ident(peer);
 	call = from ? submit_new(peer, cb, from, submit) : ERR_PTR(-ENOMEM);
 	if (call == ERR_PTR(-ESTALE))
-		submit_say_callback(args, cb);
+		submit_say_callback(&submit->args, cb);
 	upcall_ident_put(from);
 	upcall_callback_put(cb);
 	return call;

@@ -17,6 +17,8 @@ struct upcall_peer;
  * @waited: Asynchronous, and its thread will wait for it at once.
  * @nests: That thread takes calls of its chain meanwhile.
  * @user_data: With @async.
+ * @stub: What the stub fd that it is made through may call, referenced while it is submitted;
+ *	NULL: it is made by handle.
  * @parent: What it is nested in, its memory referenced; set while it is submitted.
  */
 struct upcall_submit {
@@ -25,6 +27,7 @@ struct upcall_submit {
 	bool waited;
 	bool nests;
 	u64 user_data;
+	struct upcall_callback *stub;
 	struct upcall_call *parent;
 };
 

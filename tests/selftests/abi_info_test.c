@@ -101,7 +101,7 @@ TEST_F(pair, features_are_those_that_this_version_builds)
 	EXPECT_EQ(UPCALL_FEATURE_SYNC | UPCALL_FEATURE_ONEWAY | UPCALL_FEATURE_CANCEL |
 		  UPCALL_FEATURE_ASYNC | UPCALL_FEATURE_NOTIFY | UPCALL_FEATURE_AUTOEND |
 		  UPCALL_FEATURE_SERIAL | UPCALL_FEATURE_NESTED | UPCALL_FEATURE_WAIT_ROOM |
-		  UPCALL_FEATURE_FDS, features(self->caller));
+		  UPCALL_FEATURE_FDS | UPCALL_FEATURE_STUB, features(self->caller));
 }
 
 TEST_F(pair, limits_of_what_is_not_built_are_zero_and_others_not)
@@ -115,12 +115,10 @@ TEST_F(pair, limits_of_what_is_not_built_are_zero_and_others_not)
 
 TEST_F(pair, unbuilt_verbs_are_enotty_and_their_features_absent)
 {
-	struct upcall_export export = { .size = sizeof(export), .handle = self->handle };
 	struct upcall_adopt adopt = { .size = sizeof(adopt) };
 
-	EXPECT_EQ(-ENOTTY, verb(self->owner, UPCALL_IOC_EXPORT, &export));
 	EXPECT_EQ(-ENOTTY, verb(self->owner, UPCALL_IOC_ADOPT, &adopt));
-	EXPECT_EQ(0, features(self->owner) & (UPCALL_FEATURE_STUB | UPCALL_FEATURE_ADOPT));
+	EXPECT_EQ(0, features(self->owner) & UPCALL_FEATURE_ADOPT);
 }
 
 TEST_F(pair, unknown_verbs_are_enotty)
@@ -154,8 +152,6 @@ TEST_F(pair, unbuilt_register_flags_are_einval_and_their_features_absent)
 {
 	static const struct { uint32_t flag; uint64_t feature; } unbuilt[] = {
 		{ UPCALL_REGISTER_IDEMPOTENT, UPCALL_FEATURE_ADOPT },
-		{ UPCALL_REGISTER_UNREFERENCED, UPCALL_FEATURE_STUB },
-		{ UPCALL_REGISTER_AUTO_RELEASE, UPCALL_FEATURE_STUB },
 	};
 	struct upcall_register args;
 	size_t i;
@@ -165,26 +161,6 @@ TEST_F(pair, unbuilt_register_flags_are_einval_and_their_features_absent)
 		EXPECT_EQ(-EINVAL, verb(self->owner, UPCALL_IOC_REGISTER, &args));
 		EXPECT_EQ(0, features(self->owner) & unbuilt[i].feature);
 	}
-	args = REGISTER_ARGS(.access = UPCALL_ACCESS_STUB_ONLY);
-	EXPECT_EQ(-EINVAL, verb(self->owner, UPCALL_IOC_REGISTER, &args));
-}
-
-TEST_F(pair, unbuilt_invoke_flags_are_einval_and_their_features_absent)
-{
-	static const struct { uint32_t flag; uint64_t feature; } unbuilt[] = {
-		{ UPCALL_INVOKE_STUB_FD, UPCALL_FEATURE_STUB },
-	};
-	struct upcall_invoke args;
-	size_t i;
-
-	for (i = 0; i < LENGTH(unbuilt); i++) {
-		args = INVOKE_ARGS(self->handle);
-		args.flags |= unbuilt[i].flag;
-		EXPECT_EQ(-EINVAL, verb(self->caller, UPCALL_IOC_INVOKE, &args));
-		EXPECT_EQ(UPCALL_STAGE_NOT_DELIVERED, args.stage);
-		EXPECT_EQ(0, features(self->caller) & unbuilt[i].feature);
-	}
-	EXPECT_EQ(0, stat_of(self->owner, self->handle).calls);
 }
 
 TEST_HARNESS_MAIN

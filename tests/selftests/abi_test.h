@@ -254,6 +254,7 @@ union any_args {
 	struct upcall_invoke invoke;
 	struct upcall_exchange exchange;
 	struct upcall_shutdown shutdown;
+	struct upcall_export export;
 	char bytes[2 * PAGE];
 };
 
@@ -266,6 +267,7 @@ static const struct any_verb {
 	{ UPCALL_IOC_REBIND, sizeof(struct upcall_rebind) },
 	{ UPCALL_IOC_STAT, sizeof(struct upcall_stat) },
 	{ UPCALL_IOC_LIST, sizeof(struct upcall_list) },
+	{ UPCALL_IOC_EXPORT, sizeof(struct upcall_export) },
 	{ UPCALL_IOC_INVOKE, sizeof(struct upcall_invoke) },
 	{ UPCALL_IOC_EXCHANGE, sizeof(struct upcall_exchange) },
 	{ UPCALL_IOC_RELEASE, sizeof(struct upcall_release) },
@@ -297,6 +299,9 @@ static inline void any_args_fill(union any_args *args, unsigned long cmd, uint64
 	case UPCALL_IOC_INVOKE:
 		args->invoke = INVOKE_ARGS(handle);
 		args->invoke.flags |= UPCALL_INVOKE_ONEWAY;
+		break;
+	case UPCALL_IOC_EXPORT:
+		args->export.handle = handle;
 		break;
 	case UPCALL_IOC_RELEASE:
 		args->release.handle = handle;

@@ -41,6 +41,8 @@
  * EPOLLHUP the peer has ended; EPOLLOUT a call may be made: cleared when a call of
  * this peer is refused with EAGAIN, until the queue that refused has room for this uid
  * again, or its callback is not live any more. One refusal, the last, is remembered.
+ * On a stub fd: EPOLLOUT there is room in that queue for this uid; EPOLLHUP and EPOLLERR the
+ * callback is not live any more.
  */
 #ifndef _UAPI_LINUX_UPCALL_H
 #define _UAPI_LINUX_UPCALL_H
@@ -160,7 +162,7 @@ struct upcall_info {
 #define UPCALL_ACCESS_UID	1	/* effective uid access_id */
 #define UPCALL_ACCESS_GID	2	/* effective or supplementary gid access_id */
 #define UPCALL_ACCESS_ANYONE	3
-#define UPCALL_ACCESS_STUB_ONLY	4	/* nobody by handle, stub fds only */
+#define UPCALL_ACCESS_STUB_ONLY	4	/* nobody by handle, its owner neither; stub fds only */
 
 #define UPCALL_REGISTER_SIGNATURE	(1U << 0) /* callers must name the same signature */
 #define UPCALL_REGISTER_AUTOEND		(1U << 1) /* notifications end when delivered; not SERIAL */
@@ -169,7 +171,9 @@ struct upcall_info {
 						   * owner's end
 						   */
 #define UPCALL_REGISTER_IDEMPOTENT	(1U << 3) /* a successor may run a delivered call again */
-#define UPCALL_REGISTER_UNREFERENCED	(1U << 4) /* event when the last stub fd is closed */
+#define UPCALL_REGISTER_UNREFERENCED	(1U << 4) /* event when the last stub fd is closed; not
+						   * AUTO_RELEASE
+						   */
 #define UPCALL_REGISTER_AUTO_RELEASE	(1U << 5) /* RELEASE when the last stub fd is closed */
 #define UPCALL_REGISTER_FDS		(1U << 6) /* calls may carry descriptors */
 
@@ -361,7 +365,7 @@ struct upcall_list_peer {
 struct upcall_list_call {
 	__aligned_u64 handle;
 	__aligned_u64 owner_peer;
-	__aligned_u64 caller_peer;	/* 0: it has left */
+	__aligned_u64 caller_peer;	/* 0: it has left, or called on a stub fd */
 	__aligned_u64 call;		/* the owner's id of the call */
 	__aligned_u64 age_ns;		/* since it was queued */
 	__aligned_u64 deadline_ns;	/* CLOCK_MONOTONIC; 0: none */
@@ -388,7 +392,22 @@ struct upcall_list_user {
 
 /* ------------------------------------------------------------------------- */
 /*
- * EXPORT: a stub fd, which may call this one callback and nothing else. O_CLOEXEC.
+ * EXPORT: a stub fd, which may call this one callback and nothing else. O_CLOEXEC. Each is
+ * an open file of its own. Whoever holds it may call, whatever the callback's access says: it can
+ * be inherited, be passed over a unix socket, and ride in a call, to a process that could
+ * not open /dev/upcall. It binds to no process. Its commands are INFO, STAT (handle 0) and INVOKE
+ * (target 0); all others are ENOTTY. It does not keep its callback alive, nor its owner.
+ *
+ * A call_id of an INVOKE on a stub fd is of the process that made it; what that one did not come
+ * back to ends with it.
+ *
+ * UNREFERENCED: when the last stub fd of a callback that was registered so is closed (each
+ * that rides in a call is open), the owner gets one event of that type, unless there is a
+ * new one before it is received. After that the next last one is told again.
+ * With AUTO_RELEASE the callback is RELEASEd instead, in the same moment.
+ *
+ * Errors: ESTALE, EPERM (of another peer), EMFILE, ENFILE, ENOMEM, EFAULT. fd may have been
+ * written with any of them: no descriptor has been made then.
  */
 struct upcall_export {
 	__u32 size;			/* [in] */
@@ -429,12 +448,14 @@ struct upcall_export {
  *   EINVAL      flags; members that do not belong to them; arg_len or reply_max above
  *               UPCALL_MAX_PAYLOAD; reply_max below reply_room; fd_count or reply_fd_room
  *               above UPCALL_MAX_FDS
- *   ENOENT      call_id is no INVOKE of this peer; parent is no call that runs on it
+ *   ENOENT      call_id is no INVOKE of this peer (on a stub fd: of this process); parent is no
+ *               call that runs on it
  *   EBUSY       another thread waits for call_id
  *   ELOOP       nested deeper than UPCALL_MAX_NESTING
+ *   EBADF, EINVAL  STUB_FD: target is not open, or no stub fd
  *   ESTALE      no live callback: never issued, released, its owner is gone. reason,
  *               exit_status and word say more, where known
- *   EACCES      may not call it
+ *   EACCES      may not call it; not through a stub fd
  *   EPROTOTYPE  signature differs from what the callback demands
  *   EMSGSIZE    arg_len above its max_arg: needed says how much it takes
  *   EMFILE      it takes no descriptors
