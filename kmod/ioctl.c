@@ -40,7 +40,7 @@ static_assert(sizeof(struct upcall_event_call) == 112);
 static_assert(sizeof(struct upcall_event_result) == 112);
 static_assert(sizeof(struct upcall_event_cancel) == 40);
 static_assert(sizeof(struct upcall_shutdown) == 16);
-static_assert(sizeof(struct upcall_adopt) == 8);
+static_assert(sizeof(struct upcall_adopt) == 24);
 static_assert(sizeof(struct upcall_config) == 24);
 
 /* What INFO announces; each bit is worked for by the tests of that feature. */

@@ -74,7 +74,9 @@ SIZE(upcall_list_user, 32);
 OFFSET(upcall_list_user, queued_bytes, 16);
 
 SIZE(upcall_export, 24);
-SIZE(upcall_adopt, 8);
+SIZE(upcall_adopt, 24);
+OFFSET(upcall_adopt, peer, 8);
+OFFSET(upcall_adopt, callbacks, 16);
 SIZE(upcall_config, 24);
 
 SIZE(upcall_invoke, 176);

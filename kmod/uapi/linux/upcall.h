@@ -746,6 +746,9 @@ struct upcall_shutdown {
 struct upcall_adopt {
 	__u32 size;			/* [in] */
 	__u32 flags;			/* [in] 0 */
+	__aligned_u64 peer;		/* [out] upcall_list_peer.peer, to find its callbacks */
+	__u32 callbacks;		/* [out] that it has */
+	__u32 reserved;			/* [in] 0 */
 };
 
 /*
