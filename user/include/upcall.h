@@ -35,6 +35,13 @@
  *     releases nothing in the parent, runs no hook and cannot block. All else is -EPERM, but
  *     on a peer that was not used before the fork.
  *
+ * Stubs: upcall_export() makes a descriptor that may call one callback and nothing else. It can be
+ * inherited, passed, and ride with a call; who has it needs no access to the device or to any
+ * file: upcall_open_stub(). The owner can be told when the last one is closed.
+ *
+ * Successors: a peer that was made adoptable outlives its process as long as another one
+ * holds its descriptor, and upcall_adopt() takes it over: its handles stay valid.
+ *
  * The ABI below this library, its limits and constants (UPCALL_STAGE_*, UPCALL_REASON_*,
  * UPCALL_ACCESS_*, UPCALL_EVENT_*, UPCALL_LIST_*) are those of <linux/upcall.h>.
  */
@@ -102,7 +109,8 @@ uint64_t upcall_deadline_in(int64_t ms);
  * The test double is for unit tests of programs that use this library: the same verbs, errors and
  * stages. All peers of this process with the same "test:NAME" share a registry, which goes with the last of
  * them; "test:" is one more name. What it cannot do: calls from other processes and other users,
- * a child of fork() among them, even with a peer that was not used before; the death of a process;
+ * a child of fork() among them, even with a peer that was not used before; the death of a process, and
+ * so no adoption; stubs (both are -ENOTTY or -EINVAL, and not among its features);
  * -EINTR by a signal; -EFAULT, but for addresses below 4096: a bad one is a crash.
  * libupcall(7) says more.
  *
@@ -117,9 +125,35 @@ int upcall_open(const char *where, struct upcall_peer **peer);
  * @fd: Its descriptor; on success it belongs to the peer.
  * @peer: Set to the peer on success; ended by upcall_close().
  *
+ * One that another process has used is still that one's: see upcall_adopt(). A stub is no peer.
+ *
  * Return: 0, or as upcall_open().
  */
 int upcall_open_fd(int fd, struct upcall_peer **peer);
+
+/**
+ * upcall_open_stub() - Use a stub as a peer that can only call
+ * @fd: The stub, passed or inherited; on success it belongs to the peer.
+ * @peer: Set to the peer on success; ended by upcall_close().
+ *
+ * Needs no device, no other file, no thread; any process may use it, at the same time as others.
+ * What can be done with it: upcall_call_new() and its upcall_call_invoke(), upcall_call_notify() and
+ * what belongs to them, with any handle (0, say: it is the stub that is called); upcall_stat() of handle
+ * 0; upcall_info(); upcall_fd(), which polls writable when there is room, and HUP when the
+ * callback is no longer live. All else is -ENOTTY: there are no asynchronous calls, and nothing is
+ * called back meanwhile. For those a real peer calls through it: upcall_call_set_stub().
+ *
+ * Return: 0; -ENOTTY no stub; -EPROTO a module with another ABI; -ENOMEM; -EBADF.
+ */
+int upcall_open_stub(int fd, struct upcall_peer **peer);
+
+/**
+ * upcall_is_stub() - Is this descriptor a stub?
+ * @fd: Any; nothing is done to it.
+ *
+ * Return: 1; 0 it is something else; -EBADF.
+ */
+int upcall_is_stub(int fd);
 
 /**
  * upcall_close() - End a peer
@@ -176,6 +210,37 @@ void upcall_set_batch(struct upcall_peer *peer, unsigned int max_calls);
 int upcall_set_one_thread(struct upcall_peer *peer, int on);
 
 /**
+ * upcall_set_adoptable() - Let a successor take this peer over when the process dies
+ * @peer: Any peer. Its descriptor has to be open elsewhere by then: in a parent, a supervisor, the
+ *	service manager's store.
+ * @on: 1; or 0, as opened.
+ * @orphan_ms: How long it waits for a successor, from 1 to an hour; ignored with 0.
+ *
+ * Then exit, kill and exec leave the callbacks alive: calls wait. Those that the process had taken
+ * fail with -EOWNERDEAD, or, of callbacks made with upcall_options_set_idempotent(), wait for the
+ * successor. upcall_shutdown() and upcall_close() end it as ever.
+ *
+ * Return: 0; -EINVAL @orphan_ms; or an errno of UPCALL_IOC_CONFIG.
+ */
+int upcall_set_adoptable(struct upcall_peer *peer, int on, int64_t orphan_ms);
+
+/**
+ * upcall_adopt() - Take over the peer of a dead process
+ * @peer: By upcall_open_fd(), not used for anything else yet.
+ * @number: Its number, if not NULL: struct upcall_list_peer.peer, and upcall_list_callback.peer of its
+ *	callbacks.
+ * @callbacks: How many it has, if not NULL.
+ *
+ * Then find the callbacks by upcall_listing_new(), and give each its function by
+ * upcall_callback_adopt(), or its cookie by upcall_rebind(), before anything is received:
+ * calls wait till then. It is not adoptable again before upcall_set_adoptable() is called again.
+ *
+ * Return: 0; -EBUSY its owner lives; -EPERM of another user; -ENOENT nobody has used it yet: do so;
+ * -ESHUTDOWN it has ended, or nobody came in time.
+ */
+int upcall_adopt(struct upcall_peer *peer, uint64_t *number, uint32_t *callbacks);
+
+/**
  * upcall_info() - What the module is
  * @peer: Any peer.
  * @info: Filled, on success only.
@@ -188,7 +253,7 @@ int upcall_info(struct upcall_peer *peer, struct upcall_info *info, size_t size)
 /**
  * upcall_stat() - What a handle is, or why it is no more
  * @peer: Any peer.
- * @handle: Any value.
+ * @handle: Any value; of a peer by upcall_open_stub() 0, the callback behind it.
  * @stat: Filled, on success only.
  * @size: sizeof(*stat).
  *
@@ -281,6 +346,12 @@ void upcall_options_set_serial(struct upcall_options *options, int on);
 void upcall_options_set_autoend(struct upcall_options *options, int on);
 /* 1: calls may bring descriptors; 0, as made. */
 void upcall_options_set_fds(struct upcall_options *options, int on);
+/* 1: UPCALL_EVENT_UNREFERENCED comes when its last stub was closed; 0, as made. */
+void upcall_options_set_unreferenced(struct upcall_options *options, int on);
+/* 1: it is released when its last stub was closed; 0, as made. Not with unreferenced. */
+void upcall_options_set_auto_release(struct upcall_options *options, int on);
+/* 1: a call that this process took may run again in its successor; 0, as made. */
+void upcall_options_set_idempotent(struct upcall_options *options, int on);
 
 /**
  * upcall_options_set_word() - What is left behind for callers when the callback dies
@@ -341,6 +412,21 @@ int upcall_rebind(struct upcall_peer *peer, uint64_t handle, uint64_t cookie);
  */
 int upcall_release(struct upcall_peer *peer, uint64_t handle, uint32_t flags);
 
+/**
+ * upcall_export() - A stub: a descriptor that may call this callback, and nothing else
+ * @peer: Its owner.
+ * @handle: From upcall_register().
+ * @fd: Set on success, close-on-exec; the caller's to close or to give away.
+ *
+ * Each call makes one more. Whoever has it may call, whatever the callback's access says; one of
+ * UPCALL_ACCESS_STUB_ONLY can be called in no other way. When the last stub of the callback is
+ * closed, in all processes, upcall_options_set_unreferenced() and
+ * upcall_options_set_auto_release() say what happens.
+ *
+ * Return: 0; -ESTALE; -EPERM of another peer; -EMFILE; -ENFILE; -ENOMEM; -ENOTTY on the test double.
+ */
+int upcall_export(struct upcall_peer *peer, uint64_t handle, int *fd);
+
 /* ---- Receiving ---- */
 
 /**
@@ -351,8 +437,8 @@ int upcall_release(struct upcall_peer *peer, uint64_t handle, uint32_t flags);
  *
  * Completion functions of calls by upcall_call_start() are run meanwhile.
  *
- * Return: UPCALL_EVENT_CALL, UPCALL_EVENT_RESULT (of upcall_start()), UPCALL_EVENT_CANCEL or
- * UPCALL_EVENT_RELEASED (skip others);
+ * Return: UPCALL_EVENT_CALL, UPCALL_EVENT_RESULT (of upcall_start()), UPCALL_EVENT_CANCEL,
+ * UPCALL_EVENT_RELEASED or UPCALL_EVENT_UNREFERENCED (skip others);
  * -EAGAIN with UPCALL_NO_WAIT; -ETIMEDOUT; -EINTR; -ENOMEM.
  */
 int upcall_next(struct upcall_peer *peer, uint64_t deadline, struct upcall_incoming **incoming);
@@ -469,7 +555,7 @@ int upcall_incoming_oneway(const struct upcall_incoming *incoming);
 uint64_t upcall_incoming_seq(const struct upcall_incoming *incoming);
 /* Bytes that the caller accepts. */
 uint32_t upcall_incoming_reply_max(const struct upcall_incoming *incoming);
-/* UPCALL_CALL_*. */
+/* UPCALL_CALL_*; for instance UPCALL_CALL_STUB: it came through a stub. */
 uint32_t upcall_incoming_flags(const struct upcall_incoming *incoming);
 /* Descriptors that the caller takes with the reply. */
 uint32_t upcall_incoming_reply_fd_max(const struct upcall_incoming *incoming);
@@ -555,6 +641,40 @@ int upcall_callback_new(struct upcall_peer *peer, const struct upcall_options *o
 			struct upcall_callback **callback);
 
 /**
+ * upcall_callback_adopt() - Give a callback of an adopted peer its function
+ * @peer: The peer, after upcall_adopt().
+ * @handle: Of a live callback of it; once each.
+ * @fn: As for upcall_callback_new(), like all that follows.
+ * @user: For @fn and @destroy.
+ * @destroy: May be NULL.
+ * @callback: Set on success, with one reference.
+ *
+ * It keeps its handle, label, limits and all else it was registered with. The function may run
+ * for calls that it ran for before: those of an idempotent callback.
+ *
+ * Return: 0; -ESTALE it is not live; -EPERM of another peer; -EALREADY it has a function of this
+ * process; -ESHUTDOWN upcall_stop() was called; -ENOMEM.
+ */
+int upcall_callback_adopt(struct upcall_peer *peer, uint64_t handle, upcall_fn fn, void *user,
+			  void (*destroy)(void *user), struct upcall_callback **callback);
+
+/* As upcall_export(). */
+int upcall_callback_export(struct upcall_callback *callback, int *fd);
+
+/**
+ * upcall_callback_set_unreferenced() - What to run when the last stub was closed
+ * @callback: Made with upcall_options_set_unreferenced().
+ * @fn: Gets @callback, without a reference of its own, and its user pointer. Run with no lock held by
+ *	upcall_dispatch() or upcall_run(), while calls of the same callback may run in other threads.
+ *	It may do anything: release, unref or export the callback. NULL, as made: nothing.
+ *
+ * It is run once each time that there were stubs and are none. An export that comes before
+ * the event was received takes it back.
+ */
+void upcall_callback_set_unreferenced(struct upcall_callback *callback,
+				      void (*fn)(struct upcall_callback *callback, void *user));
+
+/**
  * upcall_callback_ref() - Take a reference
  * @callback: With a reference that is held meanwhile.
  *
@@ -604,7 +724,8 @@ uint64_t upcall_callback_handle(const struct upcall_callback *callback);
 
 /**
  * upcall_dispatch() - Receive one event and do what it asks for
- * @peer: A call to a callback that was registered by upcall_register() is refused with ENOSYS.
+ * @peer: A call to a callback that was registered by upcall_register(), or not by this process, is
+ *	refused with ENOSYS.
  * @deadline: For the wait, not for the function that runs.
  *
  * Return: 1 an event was handled; -EAGAIN with UPCALL_NO_WAIT; -ETIMEDOUT; -EINTR; -ENOMEM.
@@ -687,6 +808,15 @@ void upcall_call_set_latest(struct upcall_call *call, int on);
 void upcall_call_set_nested(struct upcall_call *call, int on);
 /* 1: not on behalf of the call whose function makes it; 0, as made. */
 void upcall_call_set_detached(struct upcall_call *call, int on);
+
+/**
+ * upcall_call_set_stub() - Call through a stub, whatever handle is given
+ * @call: The call object; all its ways of calling.
+ * @fd: A stub. Stays the application's, open until the call was made; -1, as made: by handle.
+ *
+ * A call is then -EBADF if it is not open, -EINVAL if it is no stub.
+ */
+void upcall_call_set_stub(struct upcall_call *call, int fd);
 
 /**
  * upcall_call_set_fds() - Descriptors to go with the next call
@@ -781,9 +911,13 @@ typedef void (*upcall_done_fn)(struct upcall_call *call, int ret, void *user);
 int upcall_call_start(struct upcall_call *call, uint64_t handle, uint32_t op, const void *arg,
 		      size_t len, uint64_t deadline, upcall_done_fn done, void *user);
 
+/* struct upcall_start.flags */
+#define UPCALL_START_STUB	(1U << 0)	/* @handle is a stub's descriptor */
+#define UPCALL_START_SIGNATURE	(1U << 1)	/* @signature is named */
+
 /**
  * struct upcall_start - What upcall_start() calls; zero where nothing else is wanted
- * @handle: Whom.
+ * @handle: Whom; with UPCALL_START_STUB a stub, which stays the application's.
  * @op: Which of its operations.
  * @arg: The argument; not needed any more on return.
  * @len: Bytes of it.
@@ -791,6 +925,11 @@ int upcall_call_start(struct upcall_call *call, uint64_t handle, uint32_t op, co
  * @deadline: Kept by the kernel; or UPCALL_NO_DEADLINE.
  * @parent: upcall_incoming_id() of the call on whose behalf it is made, not answered yet; or 0.
  * @user_data: upcall_incoming_cookie() of its RESULT.
+ * @flags: UPCALL_START_*.
+ * @fd_count: Descriptors to go along, to UPCALL_MAX_FDS.
+ * @fds: These; they stay the application's, the owner gets duplicates.
+ * @signature: With UPCALL_START_SIGNATURE.
+ * @reply_fd_max: How many descriptors are taken with the reply, to UPCALL_MAX_FDS.
  */
 struct upcall_start {
 	uint64_t handle;
@@ -801,6 +940,11 @@ struct upcall_start {
 	uint64_t deadline;
 	uint64_t parent;
 	uint64_t user_data;
+	uint32_t flags;
+	uint32_t fd_count;
+	const int *fds;
+	uint64_t signature;
+	uint32_t reply_fd_max;
 };
 
 /**
@@ -834,6 +978,7 @@ int upcall_call_wait(struct upcall_call *call, uint64_t deadline);
 /**
  * upcall_call_cancel() - Give up a call whose wait was interrupted, or that was started
  * @call: With upcall_call_pending(). The completion function of one that was started still runs.
+ *	Through upcall_open_stub() an answer that is there already is thrown away.
  *
  * Return: 0; -ENOENT nothing is under way.
  */

@@ -213,23 +213,41 @@ int upcall_call_start(struct upcall_call *call, uint64_t handle, uint32_t op, co
 	return err;
 }
 
-int upcall_start(struct upcall_peer *peer, const struct upcall_start *start, uint64_t *id)
+static void start_command(const struct upcall_start *start, struct upcall_command *command)
 {
-	struct upcall_command command = {
+	*command = (struct upcall_command){
 		.type = UPCALL_COMMAND_CALL,
-		.flags = start->deadline == UPCALL_NO_DEADLINE ? UPCALL_INVOKE_NO_DEADLINE : 0,
 		.target = start->handle,
 		.data = start->len ? (uintptr_t)start->arg : 0,
 		.data_len = (uint32_t)start->len,
 		.status = start->op,
-		.deadline_ns = start->deadline == UPCALL_NO_DEADLINE ? 0 : start->deadline,
 		.parent = start->parent,
 		.reply_max = start->reply_max,
+		.fds = start->fd_count ? (uintptr_t)start->fds : 0,
+		.fd_count = start->fd_count,
+		.reply_fd_max = start->reply_fd_max,
 	};
+	if (start->deadline == UPCALL_NO_DEADLINE)
+		command->flags |= UPCALL_INVOKE_NO_DEADLINE;
+	else
+		command->deadline_ns = start->deadline;
+	if (start->flags & UPCALL_START_STUB)
+		command->flags |= UPCALL_INVOKE_STUB_FD;
+	if (start->flags & UPCALL_START_SIGNATURE) {
+		command->flags |= UPCALL_INVOKE_SIGNATURE;
+		command->value = start->signature;
+	}
+}
+
+int upcall_start(struct upcall_peer *peer, const struct upcall_start *start, uint64_t *id)
+{
 	struct upcall_pending *pending;
+	struct upcall_command command;
 	size_t slot;
 	int err;
 
+	if (start->flags & ~(UPCALL_START_STUB | UPCALL_START_SIGNATURE))
+		return -EINVAL;
 	if (start->len > UPCALL_MAX_PAYLOAD)
 		return -EMSGSIZE;
 	if (upcall_peer_forked(peer))
@@ -238,6 +256,7 @@ int upcall_start(struct upcall_peer *peer, const struct upcall_start *start, uin
 	if (!pending)
 		return -ENOMEM;
 	pending->user_data = start->user_data;
+	start_command(start, &command);
 	err = upcall_async_send(peer, pending, &command, &slot);
 	if (err)
 		free(pending);

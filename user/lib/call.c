@@ -20,6 +20,7 @@ int upcall_call_new(struct upcall_peer *peer, struct upcall_call **result)
 	}
 	call->room = REPLY_ROOM;
 	call->reply_max = UPCALL_DEFAULT_REPLY_MAX;
+	call->stub = -1;
 	call->peer = upcall_peer_get(peer);
 	*result = call;
 	return 0;
@@ -66,6 +67,10 @@ int upcall_call_begin(struct upcall_call *call, uint64_t handle, uint32_t op, co
 	if (len > UPCALL_MAX_PAYLOAD)
 		return upcall_call_fail_early(call, -EMSGSIZE);
 	invoke->target = handle;
+	if (call->stub >= 0) {
+		invoke->target = (uint64_t)call->stub;
+		invoke->flags |= UPCALL_INVOKE_STUB_FD;
+	}
 	invoke->op = op;
 	invoke->arg = len ? (uintptr_t)arg : 0;
 	invoke->arg_len = (uint32_t)len;
@@ -126,7 +131,8 @@ static int call_enter_until_done(struct upcall_call *call)
 			return err;
 		grow_err = upcall_call_grow(call, invoke->needed);
 		if (grow_err) {
-			upcall_call_cancel(call);
+			if (!call->peer->stub)	/* there it stays, to be fetched */
+				upcall_call_cancel(call);
 			return grow_err;
 		}
 	}
@@ -184,6 +190,17 @@ static int call_cancel_active(struct upcall_call *call)
 	return 0;
 }
 
+/* A stub takes no commands: a wait whose deadline has passed gives the call up. */
+static int call_cancel_on_stub(struct upcall_call *call)
+{
+	int err;
+
+	invoke_set_deadline(&call->invoke, 1);
+	err = call_enter_until_done(call);
+	call->invoke.call_id = 0;
+	return err == -ENOENT ? err : 0;
+}
+
 int upcall_call_cancel(struct upcall_call *call)
 {
 	uint64_t id = call->invoke.call_id;
@@ -192,6 +209,8 @@ int upcall_call_cancel(struct upcall_call *call)
 		return call_cancel_active(call);
 	if (!id)
 		return -ENOENT;
+	if (call->peer->stub)
+		return call_cancel_on_stub(call);
 	call->invoke.call_id = 0;
 	return upcall_cancel(call->peer, id);
 }
@@ -220,6 +239,11 @@ void upcall_call_set_reply_max(struct upcall_call *call, uint32_t bytes)
 void upcall_call_set_interruptible(struct upcall_call *call, int on)
 {
 	call->interruptible = on;
+}
+
+void upcall_call_set_stub(struct upcall_call *call, int fd)
+{
+	call->stub = fd < 0 ? -1 : fd;
 }
 
 static void call_set_flag(struct upcall_call *call, uint32_t flag, int on)

@@ -95,8 +95,24 @@ void upcall_callback_unpin(struct upcall_callback *callback)
 		callback_free(callback);
 }
 
-/* Under the lock, so that an event that comes at once finds the handle in its slot. */
-static int callback_register(struct upcall_callback *callback, struct upcall_register *reg)
+static int callback_register(struct upcall_callback *callback, const struct upcall_options *options)
+{
+	struct upcall_register reg;
+	int err;
+
+	upcall_options_fill(options, &reg);
+	reg.cookie = callback->slot;
+	err = upcall_peer_control(callback->peer, UPCALL_IOC_REGISTER, &reg);
+	if (!err)
+		callback->handle = reg.handle;
+	return err;
+}
+
+/*
+ * With a handle its callback is taken over, else it is registered. Under the lock, so that an
+ * event that comes at once finds the handle in its slot.
+ */
+static int callback_bind(struct upcall_callback *callback, const struct upcall_options *options)
 {
 	struct upcall_peer *peer = callback->peer;
 	int err;
@@ -104,14 +120,33 @@ static int callback_register(struct upcall_callback *callback, struct upcall_reg
 	pthread_mutex_lock(&peer->lock);
 	err = peer->stopping ? -ESHUTDOWN : slot_add_locked(callback);
 	if (!err) {
-		reg->cookie = callback->slot;
-		err = upcall_peer_control(peer, UPCALL_IOC_REGISTER, reg);
+		err = callback->handle ? upcall_rebind(peer, callback->handle, callback->slot)
+				       : callback_register(callback, options);
 		if (err)
 			upcall_callback_remove_locked(callback);
-		else
-			callback->handle = reg->handle;
 	}
 	pthread_mutex_unlock(&peer->lock);
+	return err;
+}
+
+static int callback_make(struct upcall_peer *peer, const struct upcall_callback *model,
+			 const struct upcall_options *options, struct upcall_callback **result)
+{
+	struct upcall_callback *callback;
+	int err;
+
+	callback = malloc(sizeof(*callback));
+	if (!callback)
+		return -ENOMEM;
+	*callback = *model;
+	callback->peer = upcall_peer_get(peer);
+	callback->users = 1;
+	callback->pins = 1;
+	err = callback_bind(callback, options);
+	if (err)
+		callback_free(callback);
+	else
+		*result = callback;
 	return err;
 }
 
@@ -119,28 +154,46 @@ int upcall_callback_new(struct upcall_peer *peer, const struct upcall_options *o
 			upcall_fn fn, void *user, void (*destroy)(void *user),
 			struct upcall_callback **result)
 {
-	struct upcall_callback *callback;
-	struct upcall_register reg;
+	const struct upcall_callback model = { .fn = fn, .user = user, .destroy = destroy };
+
+	if (upcall_peer_forked(peer))
+		return -EPERM;
+	return callback_make(peer, &model, options, result);
+}
+
+/* Its cookie leads to a slot of ours: it has a function already. */
+static bool callback_is_bound(struct upcall_peer *peer, const struct upcall_stat *stat)
+{
+	const struct upcall_event event = { .handle = stat->handle, .cookie = stat->cookie };
+	bool bound;
+
+	pthread_mutex_lock(&peer->lock);
+	bound = upcall_callback_find_locked(peer, &event);
+	pthread_mutex_unlock(&peer->lock);
+	return bound;
+}
+
+int upcall_callback_adopt(struct upcall_peer *peer, uint64_t handle, upcall_fn fn, void *user,
+			  void (*destroy)(void *user), struct upcall_callback **result)
+{
+	const struct upcall_callback model = {
+		.handle = handle, .fn = fn, .user = user, .destroy = destroy,
+	};
+	struct upcall_stat stat;
 	int err;
 
 	if (upcall_peer_forked(peer))
 		return -EPERM;
-	callback = calloc(1, sizeof(*callback));
-	if (!callback)
-		return -ENOMEM;
-	callback->peer = upcall_peer_get(peer);
-	callback->fn = fn;
-	callback->user = user;
-	callback->destroy = destroy;
-	callback->users = 1;
-	callback->pins = 1;
-	upcall_options_fill(options, &reg);
-	err = callback_register(callback, &reg);
+	err = upcall_stat(peer, handle, &stat, sizeof(stat));
 	if (err)
-		callback_free(callback);
-	else
-		*result = callback;
-	return err;
+		return err == -EACCES ? -EPERM : err;
+	if (stat.state != UPCALL_STATE_LIVE)
+		return -ESTALE;
+	if (!stat.owned)
+		return -EPERM;
+	if (callback_is_bound(peer, &stat))
+		return -EALREADY;
+	return callback_make(peer, &model, NULL, result);
 }
 
 static int callback_release_locked(struct upcall_callback *callback, uint32_t flags)
@@ -194,6 +247,18 @@ void upcall_callback_unref(struct upcall_callback *callback)
 	pthread_mutex_unlock(&peer->lock);
 	if (gone)
 		callback_free(callback);
+}
+
+void upcall_callback_set_unreferenced(struct upcall_callback *callback,
+				      void (*fn)(struct upcall_callback *callback, void *user))
+{
+	struct upcall_peer *peer = callback->peer;
+
+	if (upcall_peer_forked(peer))
+		return;
+	pthread_mutex_lock(&peer->lock);
+	callback->unreferenced = fn;
+	pthread_mutex_unlock(&peer->lock);
 }
 
 uint64_t upcall_callback_handle(const struct upcall_callback *callback)

@@ -41,16 +41,42 @@ void upcall_dispatch_call(struct upcall_incoming *incoming, struct upcall_comman
 	upcall_incoming_free(incoming);
 }
 
+/* The last stub of a callback was closed. What has been retired meanwhile is not told. */
+static void run_unreferenced(struct upcall_peer *peer, struct upcall_incoming *incoming)
+{
+	struct upcall_callback *callback = incoming->callback;
+	void (*fn)(struct upcall_callback *callback, void *user) = NULL;
+
+	pthread_mutex_lock(&peer->lock);
+	if (callback && !callback->released)
+		fn = callback->unreferenced;
+	pthread_mutex_unlock(&peer->lock);
+	if (!fn)
+		return;
+	upcall_current_enter(incoming);
+	fn(callback, callback->user);
+	upcall_current_leave(incoming);
+}
+
+/* All that is no call. @incoming is gone then. */
+void upcall_dispatch_event(struct upcall_peer *peer, struct upcall_incoming *incoming)
+{
+	uint32_t type = upcall_incoming_type(incoming);
+
+	if (type == UPCALL_EVENT_RESULT && upcall_async_take(peer, incoming))
+		return;
+	if (type == UPCALL_EVENT_UNREFERENCED)
+		run_unreferenced(peer, incoming);
+	upcall_incoming_free(incoming);
+}
+
 /* Whatever came with a call and is none is seen to first: the call may take long. */
 static void dispatch_aside(struct upcall_peer *peer)
 {
 	struct upcall_incoming *incoming;
 
-	while (upcall_receive_aside(peer, &incoming) == 0) {
-		if (upcall_incoming_type(incoming) != UPCALL_EVENT_RESULT ||
-		    !upcall_async_take(peer, incoming))
-			upcall_incoming_free(incoming);
-	}
+	while (upcall_receive_aside(peer, &incoming) == 0)
+		upcall_dispatch_event(peer, incoming);
 }
 
 /* As upcall_dispatch(), with an answer to go along; says whether a function ran. */
@@ -68,7 +94,7 @@ int upcall_dispatch_later(struct upcall_peer *peer, uint64_t deadline,
 		return 1;
 	*was_call = upcall_incoming_type(incoming) == UPCALL_EVENT_CALL;
 	if (!*was_call) {
-		upcall_incoming_free(incoming);
+		upcall_dispatch_event(peer, incoming);
 		return 1;
 	}
 	dispatch_aside(peer);

@@ -81,7 +81,7 @@ static void call_remove_locked(struct upcall_incoming *incoming)
 }
 
 /*
- * A call pins its callback. A RELEASED takes over the pin that the slot held: with
+ * A call pins its callback, as does the news that its last stub was closed. A RELEASED takes over the pin that the slot held: with
  * the incoming the callback goes.
  */
 int upcall_incoming_new_locked(struct upcall_peer *peer, struct upcall_batch *batch,
@@ -101,8 +101,9 @@ int upcall_incoming_new_locked(struct upcall_peer *peer, struct upcall_batch *ba
 	atomic_init(&incoming->answer, UPCALL_OPEN);
 
 	incoming->callback = upcall_callback_find_locked(peer, event);
-	if (event->type == UPCALL_EVENT_CALL) {
+	if (event->type == UPCALL_EVENT_CALL)
 		call_add_locked(incoming);
+	if (event->type == UPCALL_EVENT_CALL || event->type == UPCALL_EVENT_UNREFERENCED) {
 		if (incoming->callback)
 			incoming->callback->pins++;
 	} else if (event->type == UPCALL_EVENT_RELEASED) {

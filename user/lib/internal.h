@@ -122,7 +122,10 @@ struct upcall_slot {
  * @bound: A command other than INFO was sent: the peer is this process's.
  * @max_calls: For one EXCHANGE.
  * @event_room: Bytes for one EXCHANGE.
+ * @stub: It is a stub fd: it only calls, and is bound to no process.
  * @lock: Protects all that follows.
+ * @config_flags: As CONFIG set them, UPCALL_CONFIG_*.
+ * @orphan_ns: As CONFIG set it.
  * @stopping: upcall_stop() was called.
  * @ready: Batches with events nobody has taken, oldest first.
  * @ready_tail: Where the next one goes.
@@ -147,7 +150,10 @@ struct upcall_peer {
 	atomic_bool bound;
 	atomic_uint max_calls;
 	atomic_uint event_room;
+	bool stub;
 	pthread_mutex_t lock;
+	uint32_t config_flags;
+	uint64_t orphan_ns;
 	bool stopping;
 	struct upcall_batch *ready;
 	struct upcall_batch **ready_tail;
@@ -174,7 +180,8 @@ struct upcall_peer {
  * @fn: The function.
  * @user: Its data; valid until @destroy ran.
  * @destroy: May be NULL.
- * @users: See above. Protected by the peer's lock, like all that follows.
+ * @unreferenced: May be NULL. Protected by the peer's lock, like all that follows.
+ * @users: See above.
  * @pins: See above.
  * @released: RELEASE was sent, or cannot be any more.
  */
@@ -185,6 +192,7 @@ struct upcall_callback {
 	upcall_fn fn;
 	void *user;
 	void (*destroy)(void *user);
+	void (*unreferenced)(struct upcall_callback *callback, void *user);
 	unsigned int users;
 	unsigned int pins;
 	bool released;
@@ -236,6 +244,7 @@ struct upcall_incoming {
  * @reply_max: Parameter.
  * @signature: Parameter, with @name_signature.
  * @flags: Parameter: UPCALL_INVOKE_WAIT_ROOM, UPCALL_INVOKE_LATEST.
+ * @stub: Parameter: a stub fd to call through, or -1.
  * @interruptible: Parameter.
  * @detached: Parameter.
  * @nested: Parameter.
@@ -256,6 +265,7 @@ struct upcall_call {
 	uint32_t reply_max;
 	uint64_t signature;
 	uint32_t flags;
+	int stub;
 	bool name_signature;
 	bool interruptible;
 	bool detached;
@@ -285,6 +295,7 @@ int upcall_transport_from_fd(int fd, struct upcall_transport **transport);
 /* peer.c */
 unsigned int upcall_fork_count(void);
 bool upcall_peer_forked(const struct upcall_peer *peer);
+int upcall_peer_new(struct upcall_transport *transport, struct upcall_peer **peer);
 struct upcall_peer *upcall_peer_get(struct upcall_peer *peer);
 void upcall_peer_put(struct upcall_peer *peer);
 int upcall_peer_control(struct upcall_peer *peer, unsigned long request, void *arg);
@@ -347,6 +358,7 @@ void upcall_call_close_fds(struct upcall_call *call);
 void upcall_incoming_close_fds(struct upcall_incoming *incoming);
 
 /* dispatch.c */
+void upcall_dispatch_event(struct upcall_peer *peer, struct upcall_incoming *incoming);
 void upcall_dispatch_call(struct upcall_incoming *incoming, struct upcall_command *later);
 int upcall_dispatch_later(struct upcall_peer *peer, uint64_t deadline,
 			  struct upcall_command *later, bool *was_call);

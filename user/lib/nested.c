@@ -30,7 +30,7 @@ void upcall_current_leave(struct upcall_incoming *incoming)
 
 bool upcall_nested_wanted(const struct upcall_call *call)
 {
-	return call->nested || (current && !call->detached);
+	return !call->peer->stub && (call->nested || (current && !call->detached));
 }
 
 uint64_t upcall_nested_deadline(const struct upcall_call *call, uint64_t deadline)

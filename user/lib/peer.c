@@ -66,16 +66,27 @@ void upcall_peer_put(struct upcall_peer *peer)
 	free(peer);
 }
 
-/* The funnel of every command. */
+static void peer_bind(struct upcall_peer *peer)
+{
+	if (atomic_load(&peer->bound) || peer->stub)
+		return;
+	atomic_store(&peer->fork_count, upcall_fork_count());
+	atomic_store(&peer->bound, true);
+}
+
+/* The funnel of every command. A peer that could not be adopted is not this process's. */
 int upcall_peer_control(struct upcall_peer *peer, unsigned long request, void *arg)
 {
+	int err;
+
 	if (upcall_peer_forked(peer) || !peer->transport)
 		return -EPERM;
-	if (request != UPCALL_IOC_INFO && !atomic_load(&peer->bound)) {
-		atomic_store(&peer->fork_count, upcall_fork_count());
-		atomic_store(&peer->bound, true);
-	}
-	return peer->transport->control(peer->transport, request, arg);
+	if (request != UPCALL_IOC_INFO && request != UPCALL_IOC_ADOPT)
+		peer_bind(peer);
+	err = peer->transport->control(peer->transport, request, arg);
+	if (!err && request == UPCALL_IOC_ADOPT)
+		peer_bind(peer);
+	return err;
 }
 
 /* One command of EXCHANGE, without receiving. */
@@ -94,7 +105,7 @@ int upcall_peer_command(struct upcall_peer *peer, struct upcall_command *command
 	return err ? err : -(int)command->error;
 }
 
-static int peer_new(struct upcall_transport *transport, struct upcall_peer **result)
+int upcall_peer_new(struct upcall_transport *transport, struct upcall_peer **result)
 {
 	struct upcall_peer *peer;
 
@@ -122,7 +133,7 @@ int upcall_open(const char *where, struct upcall_peer **peer)
 	err = upcall_transport_open(where, &transport);
 	if (err)
 		return err;
-	err = peer_new(transport, peer);
+	err = upcall_peer_new(transport, peer);
 	if (err)
 		transport->close(transport);
 	return err;
@@ -136,7 +147,7 @@ int upcall_open_fd(int fd, struct upcall_peer **peer)
 	err = upcall_transport_from_fd(fd, &transport);
 	if (err)
 		return err;
-	err = peer_new(transport, peer);
+	err = upcall_is_stub(fd) ? -ENOTTY : upcall_peer_new(transport, peer);
 	if (err)
 		free(transport);	/* not close(): the descriptor stays the caller's */
 	return err;
@@ -179,15 +190,6 @@ int upcall_shutdown(struct upcall_peer *peer)
 int upcall_fd(const struct upcall_peer *peer)
 {
 	return peer->transport->fd(peer->transport);
-}
-
-int upcall_set_one_thread(struct upcall_peer *peer, int on)
-{
-	struct upcall_config config = {
-		.size = sizeof(config), .flags = on ? UPCALL_CONFIG_ONE_THREAD : 0,
-	};
-
-	return upcall_peer_control(peer, UPCALL_IOC_CONFIG, &config);
 }
 
 void upcall_set_batch(struct upcall_peer *peer, unsigned int max_calls)

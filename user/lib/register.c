@@ -73,6 +73,21 @@ void upcall_options_set_fds(struct upcall_options *options, int on)
 	options_set_flag(options, UPCALL_REGISTER_FDS, on);
 }
 
+void upcall_options_set_unreferenced(struct upcall_options *options, int on)
+{
+	options_set_flag(options, UPCALL_REGISTER_UNREFERENCED, on);
+}
+
+void upcall_options_set_auto_release(struct upcall_options *options, int on)
+{
+	options_set_flag(options, UPCALL_REGISTER_AUTO_RELEASE, on);
+}
+
+void upcall_options_set_idempotent(struct upcall_options *options, int on)
+{
+	options_set_flag(options, UPCALL_REGISTER_IDEMPOTENT, on);
+}
+
 void upcall_options_set_word(struct upcall_options *options, uint64_t word)
 {
 	options->reg.word = word;

@@ -49,9 +49,7 @@ static int wait_until_gone(struct upcall_callback *callback, uint64_t deadline)
 			return -ETIMEDOUT;
 		err = upcall_receive_events(peer, slice_end(deadline), &incoming);
 		if (!err) {
-			if (upcall_incoming_type(incoming) != UPCALL_EVENT_RESULT ||
-			    !upcall_async_take(peer, incoming))
-				upcall_incoming_free(incoming);
+			upcall_dispatch_event(peer, incoming);
 		} else if (err == -ESHUTDOWN) {
 			nanosleep(&slice, NULL);	/* upcall_close() ends it, or has */
 		} else if (err != -ETIMEDOUT && err != -EINTR && err != -ENOMEM &&
