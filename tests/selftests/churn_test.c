@@ -2,6 +2,7 @@
 /* A lot of everything leaves nothing behind, and no handle comes twice. */
 #include "kselftest_harness.h"
 #include "puppet.h"
+#include "stub.h"
 
 #define WORKERS		4
 #define WARM_UP		(5000 / UPCALL_SLOW)	/* of each worker, before memory is measured */
@@ -133,6 +134,41 @@ TEST_F_TIMEOUT(churn, of_callbacks_leaves_nothing_and_repeats_no_handle, 120)
 		twice += all[i] == all[i - 1];
 	EXPECT_EQ(0, twice);
 	EXPECT_EQ(0, listed_user(my_peer, 0, 0).callbacks);
+}
+
+/* Each stub is called through, and half of them are closed with the call queued. */
+static int export_and_close(struct puppet_mem *mem)
+{
+	uint64_t handle = register_new(my_peer, 0, UPCALL_ACCESS_STUB_ONLY);
+	struct upcall_event_call call;
+	union any_event event;
+	uint32_t i;
+	int stub;
+
+	for (i = 0; i < mem->value; i++) {
+		stub = export_stub(my_peer, handle);
+		if (stub < 0 || stub_notify(stub))
+			return -EIO;
+		if (i % 2)
+			close(stub);
+		if (next_call(my_peer, &call) || reply(my_peer, call.call, 0, NULL, 0))
+			return -EPROTO;
+		if (!(i % 2))
+			close(stub);
+	}
+	if (release(my_peer, handle, 0))
+		return -EIO;
+	return next_event(my_peer, &event) == UPCALL_EVENT_RELEASED ? 0 : -EPROTO;
+}
+
+TEST_F_TIMEOUT(churn, of_stubs_leaves_nothing, 120)
+{
+	long before;
+
+	ASSERT_EQ(0, all_do(self, export_and_close, WARM_UP / 4));
+	before = slab_kib();
+	ASSERT_EQ(0, all_do(self, export_and_close, ROUNDS / 4));
+	EXPECT_GT(before + SLACK_KIB, slab_kib());
 }
 
 /* Replies to all, and to each with its own argument. */
