@@ -138,10 +138,10 @@ int upcall_open_fd(int fd, struct upcall_peer **peer);
  *
  * Needs no device, no other file, no thread; any process may use it, at the same time as others.
  * What can be done with it: upcall_call_new() and its upcall_call_invoke(), upcall_call_notify() and
- * what belongs to them, with any handle (0, say: it is the stub that is called); upcall_stat() of handle
- * 0; upcall_info(); upcall_fd(), which polls writable when there is room, and HUP when the
- * callback is no longer live. All else is -ENOTTY: there are no asynchronous calls, and nothing is
- * called back meanwhile. For those a real peer calls through it: upcall_call_set_stub().
+ * what belongs to them, and upcall_stat(), all of handle 0 (else -EINVAL); upcall_info();
+ * upcall_fd(), which polls writable when there is room, and HUP when the callback is no longer
+ * live. All else is -ENOTTY: there are no asynchronous calls, and nothing is called back
+ * meanwhile. For those a real peer calls through it: upcall_call_set_stub().
  *
  * Return: 0; -ENOTTY no stub; -EPROTO a module with another ABI; -ENOMEM; -EBADF.
  */
