@@ -126,6 +126,17 @@ kernel_modules()	# RELEASE: the folder of $disk_modules
 	say "$dir/modules/$1/kernel"
 }
 
+# A module of that kernel, as 'fs/fuse/fuse'
+kernel_module()		# RELEASE MODULE
+{
+	local file=lib/modules/$1/kernel/$2.ko dir=modules-$1-${2##*/} version
+
+	[ -r "/$file" ] && { say "/$file"; return; }
+	version=$(version_of "linux-headers-$1") || version=
+	(fetch "$dir" unpack_members "./$file" "linux-image-$1${version:+=$version}") || return
+	say "$cache/$dir/${file#lib/}"
+}
+
 static_busybox()
 {
 	local b=/bin/busybox

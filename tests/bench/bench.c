@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * bench [-i] [-x] [NAME...]: measures everything, or the rows whose names begin so.
+ *
+ *	-i	the clock counts instructions: see tests/vm/run --icount
+ *	-x	the caller on one processor and its server on another, as times
+ */
+#include <stdlib.h>
+#include <unistd.h>
+#include "bench.h"
+
+#define ROWS(m)	m(floor) m(invoke) m(ring) m(futex) m(eventfd) m(pipe) m(stream) m(seqpacket) m(mq) \
+	m(seccomp) m(fuse) m(binder)
+#define FIGURES(m)
+
+#define DECLARE_WAY(w)		extern const struct way way_##w;
+#define DECLARE_FIGURE(f)	extern const struct figure figure_##f;
+#define ADDRESS_WAY(w)		&way_##w,
+#define ADDRESS_FIGURE(f)	&figure_##f,
+
+ROWS(DECLARE_WAY)
+FIGURES(DECLARE_FIGURE)
+
+static const struct way *const ways[] = { ROWS(ADDRESS_WAY) };
+static const struct figure *const figures[] = { FIGURES(ADDRESS_FIGURE) NULL };
+static const size_t sizes[] = { 8, 4096, 65536 };
+
+static char **wanted;
+
+static bool is_wanted(const char *name)
+{
+	char **prefix = wanted;
+
+	if (!*prefix)
+		return true;
+	for (; *prefix; prefix++) {
+		if (strncmp(name, *prefix, strlen(*prefix)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void measure_wanted(const struct way *way, size_t size)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), way->max ? "%s/%zu" : "%s", way->name, size);
+	if (is_wanted(name))
+		measure_way(way, size, name);
+}
+
+static void run_figure(void *figure)
+{
+	((const struct figure *)figure)->measure();
+}
+
+int main(int argc, char **argv)
+{
+	int option;
+
+	while ((option = getopt(argc, argv, "i")) != -1) {
+		switch (option) {
+		case 'i':
+			instructions = true;
+			break;
+		default:
+			return 2;
+		}
+	}
+	wanted = argv + optind;
+	become_starter();
+	for (size_t w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
+		for (size_t s = 0; s < 3 && sizes[s] <= (ways[w]->max ?: 8); s++)
+			measure_wanted(ways[w], sizes[s]);
+	}
+	for (const struct figure *const *figure = figures; *figure; figure++) {
+		if (is_wanted((*figure)->name))
+			in_process((*figure)->name, run_figure, (void *)*figure);
+	}
+	return 0;
+}
