@@ -93,6 +93,9 @@ disk_modules="
 	lib/crc16
 	fs/ext4/ext4"
 
+# What tests load by themselves
+test_modules="fs/fuse/fuse"
+
 # The kernel that belongs to the headers, and those of its modules. It is not installed: that
 # would put a boot loader entry and an initramfs on a machine that only wants a test.
 kernel_package()
@@ -100,7 +103,7 @@ kernel_package()
 	local release=$1 package=linux-image-$1 version name m
 	local -a members=("./boot/vmlinuz-$1")
 
-	for m in $disk_modules; do members+=("./lib/modules/$release/kernel/$m.ko"); done
+	for m in $disk_modules $test_modules; do members+=("./lib/modules/$release/kernel/$m.ko"); done
 	name=$package-$(cksum <<<"${members[*]}" | cut -d' ' -f1)
 	version=$(version_of "linux-headers-$release") || version=
 	(fetch "$name" unpack_members "${members[@]}" "$package${version:+=$version}") ||
@@ -117,11 +120,11 @@ kernel_image()
 	say "$dir/vmlinuz-$1"
 }
 
-kernel_modules()	# RELEASE: the folder of $disk_modules
+kernel_modules()	# RELEASE: the folder of $disk_modules and $test_modules
 {
 	local dir
 
-	[ -r "/lib/modules/$1/kernel/fs/ext4/ext4.ko" ] && { say "/lib/modules/$1/kernel"; return; }
+	[ -r "/lib/modules/$1/kernel/fs/ext4/ext4.ko" ] && [ -r "/lib/modules/$1/kernel/fs/fuse/fuse.ko" ] && { say "/lib/modules/$1/kernel"; return; }
 	dir=$(kernel_package "$1") || return
 	say "$dir/modules/$1/kernel"
 }
