@@ -46,6 +46,9 @@ flood: deps			## what is left to others when one uid floods, in figures
 bench: deps			## what calls cost, in instructions, beside other ways; T='invoke pipe': only these
 	@tests/bench/run.sh $(foreach t,$(T),'$(t)')
 
+profile: deps			## where the instructions of a round trip go; T=row (default invoke/8)
+	@tests/bench/profile.sh $(T)
+
 demo: deps			## shows it working, in a virtual machine
 	@tests/demo.sh
 
@@ -90,4 +93,4 @@ help:				## this list
 # The release that KDIR is for
 KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 
-.PHONY: all module user check test test-kasan test-kcsan test-race stress flood bench demo vm deps install install-module install-config uninstall clean help
+.PHONY: all module user check test test-kasan test-kcsan test-race stress flood bench profile demo vm deps install install-module install-config uninstall clean help

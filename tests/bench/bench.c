@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * bench [-i] [-x] [NAME...]: measures everything, or the rows whose names begin so.
+ * bench [-i] [-p] [-x] [NAME...]: measures everything, or the rows whose names begin so.
  *
  *	-i	the clock counts instructions: see tests/vm/run --icount
+ *	-p	does it again and again instead, for tests/bench/profile.sh
  *	-x	the caller on one processor and its server on another, as times
  */
 #include <stdlib.h>
 #include <unistd.h>
 #include "bench.h"
 
-#define ROWS(m)	m(floor) m(invoke) m(ring) m(futex) m(eventfd) m(pipe) m(stream) m(seqpacket) m(mq) \
-	m(seccomp) m(fuse) m(binder)
+#define WAYS(m) \
+	m(floor) m(invoke) m(ring) m(futex) m(eventfd) m(pipe) m(stream) m(seqpacket) m(mq) \
+	m(seccomp) m(fuse) m(binder) \
+	m(async) m(notify) m(oneway_ring) m(oneway_eventfd) m(oneway_pipe) m(oneway_seqpacket) \
+	m(oneway_binder)
 #define FIGURES(m)
 
 #define DECLARE_WAY(w)		extern const struct way way_##w;
@@ -18,10 +22,10 @@
 #define ADDRESS_WAY(w)		&way_##w,
 #define ADDRESS_FIGURE(f)	&figure_##f,
 
-ROWS(DECLARE_WAY)
+WAYS(DECLARE_WAY)
 FIGURES(DECLARE_FIGURE)
 
-static const struct way *const ways[] = { ROWS(ADDRESS_WAY) };
+static const struct way *const ways[] = { WAYS(ADDRESS_WAY) };
 static const struct figure *const figures[] = { FIGURES(ADDRESS_FIGURE) NULL };
 static const size_t sizes[] = { 8, 4096, 65536 };
 
@@ -58,10 +62,13 @@ int main(int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "i")) != -1) {
+	while ((option = getopt(argc, argv, "ip")) != -1) {
 		switch (option) {
 		case 'i':
 			instructions = true;
+			break;
+		case 'p':
+			profiling = true;
 			break;
 		default:
 			return 2;

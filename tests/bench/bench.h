@@ -49,7 +49,8 @@ struct run {
 /**
  * struct way - One way to make a round trip
  * @name: Its rows are NAME/SIZE.
- * @max: The longest argument; 0: it moves no data, and has one row, NAME.
+ * @max: The longest argument; 0: it has one row, NAME.
+ * @each: Of how many messages or calls @call is; 0: of one.
  * @blind: Its server cannot look at the argument: what comes back is not checked.
  * @spins: Its server never sleeps, and is stopped while others are measured.
  * @setup: Before the server is forked.
@@ -61,6 +62,7 @@ struct run {
 struct way {
 	const char *name;
 	size_t max;
+	unsigned int each;
 	bool blind;
 	bool spins;
 	void (*setup)(struct run *run);
@@ -82,6 +84,10 @@ struct figure {
 
 /* One processor whose clock counts instructions: see tests/vm/run --icount. Else nanoseconds. */
 extern bool instructions;
+
+/* Somebody else looks at what runs. */
+extern bool profiling;
+
 
 extern const char *current_row;
 

@@ -11,8 +11,9 @@
 #define BATCHES			7
 #define INSTRUCTIONS_BATCH_NS	3000000		/* less than a tick of the guest's clock */
 #define TIME_BATCH_NS		20000000
+#define PROFILE_NS		300000000
 
-bool instructions;
+bool instructions, profiling;
 const char *current_row = "";
 
 void row(const char *name, const char *unit, double value)
@@ -69,8 +70,15 @@ static unsigned int batch_size(void (*op)(void *arg), void *arg, uint64_t ns)
 double fastest(void (*op)(void *arg), void *arg, unsigned int each)
 {
 	unsigned int count = batch_size(op, arg, instructions ? INSTRUCTIONS_BATCH_NS : TIME_BATCH_NS);
-	uint64_t best = UINT64_MAX;
+	uint64_t best = UINT64_MAX, begin = now_ns();
 
+	if (profiling) {
+		printf("profile %s\n", current_row);
+		fflush(stdout);
+		while (now_ns() - begin < PROFILE_NS)
+			batch(op, arg, count);
+		return 0;
+	}
 	for (int i = 0; i < BATCHES; i++) {
 		uint64_t took = batch(op, arg, count);
 

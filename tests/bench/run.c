@@ -149,7 +149,7 @@ static void measure_run(void *arg)
 	struct run *run = arg;
 
 	run_begin(run);
-	row(current_row, instructions ? "instructions" : "ns", fastest(run_call, run, 1));
+	row(current_row, instructions ? "instructions" : "ns", fastest(run_call, run, run->way->each ?: 1));
 	run_end(run);
 }
 

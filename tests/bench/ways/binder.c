@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include "../bench.h"
+#include "oneway.h"
 
 #define MAPPED	(1 << 20)
 
@@ -143,6 +144,54 @@ static uint64_t call(struct run *run)
 	transact.freed = reply.data.ptr.buffer;
 	return result;
 }
+
+/* 32 to an ioctl; the next message is handed over when the buffer of the last one is free. */
+static void serve_oneway(struct run *run)
+{
+	static const uint32_t enter = BC_ENTER_LOOPER;
+	struct release release = { .command = BC_FREE_BUFFER };
+	struct binder_transaction_data request;
+	size_t none;
+
+	binder_open();
+	become_manager();
+	binder_talk(&enter, sizeof(enter), NULL, 0, &none);
+	serving(run);
+	binder_until(NULL, 0, BR_TRANSACTION, &request);
+	for (;;) {
+		oneway_received(run, 1);
+		release.freed = request.data.ptr.buffer;
+		binder_until(&release, sizeof(release), BR_TRANSACTION, &request);
+	}
+}
+
+static uint64_t call_oneway(struct run *run)
+{
+	static struct __attribute__((packed)) {
+		uint32_t command;
+		struct binder_transaction_data data;
+	} batch[32];
+	char in[256];
+	size_t len;
+
+	for (int i = 0; i < 32; i++) {
+		batch[i].command = BC_TRANSACTION;
+		batch[i].data.flags = TF_ONE_WAY;
+		batch[i].data.data_size = 8;
+		batch[i].data.data.ptr.buffer = (uintptr_t)run->arg;
+	}
+	for (int i = 0; i < ONEWAY_EACH / 32; i++) {
+		binder_talk(batch, sizeof(batch), in, sizeof(in), &len);
+		binder_find(in, len, BR_REPLY, NULL);
+	}
+	oneway_wait(run);
+	return 0;
+}
+
+const struct way way_oneway_binder = {
+	.name = "oneway/binder", .each = ONEWAY_EACH, .blind = true,
+	.setup = setup, .serve = serve_oneway, .connect = connect_caller, .call = call_oneway,
+};
 
 const struct way way_binder = {
 	.name = "binder", .max = MAX_ARG,

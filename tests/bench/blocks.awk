@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# QEMU's log of blocks (log exec,nochain,in_asm) as lines 'ADDRESS ~ TIMES INSTRUCTIONS'
+/^Trace/ {
+	# Trace 0: 0x7f... [cs_base/pc/flags/cflags] symbol
+	split($4, field, "/")
+	times[field[2]]++
+	next
+}
+
+/^IN:/		{ block = ""; next }
+
+/^0x/ {
+	if (block == "") {
+		block = substr($1, 3)
+		sub(/:$/, "", block)
+		while (length(block) < 16)
+			block = "0" block
+		here = 0
+	}
+	# one that was cut short because the clock's budget ended is not the usual one
+	if (++here > size[block])
+		size[block] = here
+}
+
+END {
+	for (block in times)
+		print block, "~", times[block], size[block] + 0 | "sort"
+}
