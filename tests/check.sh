@@ -162,7 +162,7 @@ check_names_in_docs()
 			case $name in
 			UPCALL_TEST | UPCALL_CACHE) ;;
 			*_)	grep -qsE "\b$name" $uapi $api || say "$f: no name begins with $name" ;;
-			*)	grep -qsw "$name" $uapi $api user/tools/server.c || say "$f: $name is in no header" ;;
+			*)	grep -qsw "$name" $uapi $api user/tools/environment.c user/tools/child.c || say "$f: $name is in no header" ;;
 			esac
 		done
 	done | silent

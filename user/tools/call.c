@@ -15,6 +15,7 @@ enum {
 	OPTION_OWNER,
 	OPTION_ASYNC,
 	OPTION_PROGRESS,
+	OPTION_FD,
 };
 
 #define MAX_THREADS	1024
@@ -24,7 +25,8 @@ static struct {
 	bool has_timeout, has_signature, has_instance, has_owner, wait;
 	uint64_t timeout_ns, signature, instance;
 	uint32_t op, max_reply, owner;
-	const char *handle;
+	const char *handle, *stub;
+	int fd;
 	/* Of many calls */
 	bool async, latest, json, progress;
 	uint64_t count;
@@ -77,6 +79,10 @@ static void call_option(int letter, const char *value)
 		break;
 	case OPTION_HANDLE:
 		options.handle = value;
+		break;
+	case OPTION_FD:
+		options.fd = option_number("fd", value, 0, INT32_MAX);
+		options.stub = value;
 		break;
 	case OPTION_INSTANCE:
 		options.instance = option_number("instance", value, 0, UINT64_MAX);
@@ -189,6 +195,8 @@ static int submit_to_target(const struct attempt *attempt, struct upcall_peer *p
 {
 	uint64_t handle;
 
+	if (options.stub)
+		return submit_by_handle(attempt, peer, call, 0, input);
 	if (target_is_handle(attempt->target, &handle))
 		return submit_by_handle(attempt, peer, call, handle, input);
 	return submit_to_name(attempt, peer, call, input);
@@ -259,7 +267,7 @@ static int attempt_many(const struct attempt *attempt, struct upcall_peer *peer,
 
 static int attempt_run(const struct attempt *attempt, const char *data)
 {
-	struct upcall_peer *peer = tool_open();
+	struct upcall_peer *peer = options.stub ? tool_open_stub(options.fd) : tool_open();
 	struct upcall_call *call;
 	struct upcall_info info;
 	struct input input;
@@ -292,14 +300,23 @@ static void check_options(const struct attempt *attempt)
 			 "--async, --parallel, --progress and --json");
 	if (options.count && options.wait && !attempt->oneway)
 		tool_die(EXIT_USAGE, "call: --wait does not go with --calls: the name is looked up once");
+	if (options.stub && (options.count || options.wait || options.handle))
+		tool_die(EXIT_USAGE, "%s: --fd is one call to one callback: without --calls, --wait and --handle",
+			 attempt->verb);
 	if (!options.async && options.parallel > MAX_THREADS)
 		tool_die(EXIT_USAGE, "%s: at most %d threads", attempt->verb, MAX_THREADS);
 }
 
 static int attempt_from(struct attempt *attempt, int argc, char **argv)
 {
+	static struct text stub;
+
 	check_options(attempt);
 	attempt->target = options.handle;
+	if (options.stub) {
+		text_print(&stub, "stub %d", options.fd);
+		attempt->target = stub.s;
+	}
 	if (!attempt->target) {
 		if (!argc)
 			tool_die(EXIT_USAGE, "%s: whom? A NAME or a HANDLE is needed",
@@ -330,6 +347,7 @@ static int notify_run(int argc, char **argv)
 	{ 's', "signature", "TEXT", "the interface it is called by: text, or 0x and digits" }, \
 	{ OPTION_OWNER, "owner", "USER", "only if it belongs to this user" },	\
 	{ OPTION_HANDLE, "handle", "HANDLE", "call this one; no NAME|HANDLE follows" },	\
+	{ OPTION_FD, "fd", "N", "call through this stub, a descriptor; no NAME|HANDLE follows" }, \
 	{ OPTION_INSTANCE, "instance", "N", "only in this load of the module" }
 
 const struct command command_call = {

@@ -85,10 +85,11 @@ static void call_once(const struct load *load, struct upcall_call *call, struct 
 		       ret < 0 ? 0 : upcall_call_status(call));
 }
 
-static void notify_once(const struct load *load, struct load_stats *stats)
+static void notify_once(const struct load *load, struct upcall_call *call, struct load_stats *stats)
 {
 	uint64_t from = text_now();
-	int err = abi_notify(load, load_deadline(load));
+	int err = upcall_call_notify(call, load->handle, load->op, load->arg, load->len,
+				     load_deadline(load));
 
 	if (!err)
 		histogram_add(&stats->total, text_now() - from);
@@ -104,6 +105,8 @@ static struct upcall_call *new_call(const struct load *load)
 	upcall_call_set_reply_max(call, load->max_reply);
 	if (load->has_signature)
 		upcall_call_set_signature(call, load->signature);
+	upcall_call_set_latest(call, load->latest);
+	upcall_call_set_wait_room(call, load->wait_room);
 	return call;
 }
 
@@ -114,7 +117,7 @@ static void work_in_turn(const struct load *load, struct load_stats *stats)
 
 	while (load_next()) {
 		if (load->attempt->oneway)
-			notify_once(load, stats);
+			notify_once(load, call, stats);
 		else
 			call_once(load, call, stats);
 	}

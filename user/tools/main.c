@@ -85,6 +85,23 @@ struct upcall_peer *tool_open(void)
 }
 
 /**
+ * tool_open_stub() - Use a stub that was inherited, or die
+ * @fd: Its descriptor.
+ *
+ * Return: a peer that can only call, and only handle 0, for the rest of this process's life.
+ */
+struct upcall_peer *tool_open_stub(int fd)
+{
+	struct upcall_peer *peer;
+	int err = upcall_open_stub(fd, &peer);
+
+	if (err)
+		tool_die(EXIT_LOCAL, "--fd %d: %s (%s)", fd, upcall_errname(err),
+			 err == -ENOTTY ? "it is no stub" : strerror(-err));
+	return peer;
+}
+
+/**
  * tool_flush() - Write what was printed, or die
  *
  * A full disk or a closed pipe is found here at the latest.

@@ -18,6 +18,12 @@ enum {
 	OPTION_ONCE,
 	OPTION_SERIAL,
 	OPTION_AUTOEND,
+	OPTION_WORD,
+	OPTION_EXEC,
+	OPTION_UNREFERENCED,
+	OPTION_IDEMPOTENT,
+	OPTION_ADOPTABLE,
+	OPTION_PEER_FD,
 };
 
 #define MAX_JOBS	1024
@@ -27,13 +33,16 @@ enum {
 
 static struct {
 	const char *label;
-	uint32_t flags, access, access_id, max_arg, queue;
-	bool replace;
-	uint64_t signature;
+	uint32_t access, access_id, max_arg, queue;
+	bool replace, has_signature, serial, autoend, unreferenced, idempotent;
+	uint64_t signature, word;
+	int64_t orphan_ms;	/* with options.adoptable */
+	int peer_fd;		/* -1: none */
 } registration = {
 	.access = UPCALL_ACCESS_SAME_USER,
 	.max_arg = UPCALL_MAX_PAYLOAD,
 	.queue = DEFAULT_QUEUE,
+	.peer_fd = -1,
 };
 
 static struct serve_options options = {
@@ -48,6 +57,8 @@ static void set_access(const char *value)
 		registration.access = UPCALL_ACCESS_SAME_USER;
 	} else if (!strcmp(value, "anyone")) {
 		registration.access = UPCALL_ACCESS_ANYONE;
+	} else if (!strcmp(value, "stub-only")) {
+		registration.access = UPCALL_ACCESS_STUB_ONLY;
 	} else if (!strncmp(value, "uid:", 4)) {
 		registration.access = UPCALL_ACCESS_UID;
 		registration.access_id = option_user("access", value + 4);
@@ -55,7 +66,7 @@ static void set_access(const char *value)
 		registration.access = UPCALL_ACCESS_GID;
 		registration.access_id = option_group("access", value + 4);
 	} else {
-		tool_die(EXIT_USAGE, "--access: \"%s\" is none of same-user, uid:USER, gid:GROUP, anyone",
+		tool_die(EXIT_USAGE, "--access: \"%s\" is none of same-user, uid:USER, gid:GROUP, anyone, stub-only",
 			 text_escape(value, SIZE_MAX).s);
 	}
 }
@@ -67,8 +78,51 @@ static void set_label(const char *value)
 	registration.label = value;
 }
 
+/* Of what is registered */
+static bool registration_option(int letter, const char *value)
+{
+	switch (letter) {
+	case 'a':
+		set_access(value);
+		break;
+	case 'l':
+		set_label(value);
+		break;
+	case 's':
+		registration.signature = option_signature(value);
+		registration.has_signature = true;
+		break;
+	case OPTION_SERIAL:
+		registration.serial = true;
+		break;
+	case OPTION_AUTOEND:
+		registration.autoend = true;
+		break;
+	case OPTION_WORD:
+		registration.word = option_number("word", value, 0, UINT64_MAX);
+		break;
+	case OPTION_UNREFERENCED:
+		registration.unreferenced = true;
+		break;
+	case OPTION_IDEMPOTENT:
+		registration.idempotent = true;
+		break;
+	case OPTION_MAX_ARG:
+		registration.max_arg = option_size("max-arg", value, UPCALL_MAX_PAYLOAD);
+		break;
+	case OPTION_QUEUE:
+		registration.queue = option_number("queue", value, 1, UPCALL_MAX_QUEUED_CALLS);
+		break;
+	default:
+		return false;
+	}
+	return true;
+}
+
 static void serve_option(int letter, const char *value)
 {
+	if (registration_option(letter, value))
+		return;
 	switch (letter) {
 	case 'j':
 		options.jobs = option_number("jobs", value, 1, MAX_JOBS);
@@ -79,36 +133,24 @@ static void serve_option(int letter, const char *value)
 	case OPTION_ONCE:
 		options.calls = 1;
 		break;
-	case 'a':
-		set_access(value);
-		break;
-	case 'l':
-		set_label(value);
-		break;
-	case 's':
-		registration.signature = option_signature(value);
-		registration.flags |= UPCALL_REGISTER_SIGNATURE;
-		break;
-	case OPTION_SERIAL:
-		registration.flags |= UPCALL_REGISTER_SERIAL;
-		break;
-	case OPTION_AUTOEND:
-		registration.flags |= UPCALL_REGISTER_AUTOEND;
-		break;
-	case OPTION_MAX_ARG:
-		registration.max_arg = option_size("max-arg", value, UPCALL_MAX_PAYLOAD);
-		break;
 	case OPTION_MAX_REPLY:
 		options.max_reply = option_size("max-reply", value, UPCALL_MAX_PAYLOAD);
-		break;
-	case OPTION_QUEUE:
-		registration.queue = option_number("queue", value, 1, UPCALL_MAX_QUEUED_CALLS);
 		break;
 	case OPTION_GRACE:
 		options.grace_ns = option_duration("grace", value);
 		break;
 	case OPTION_REPLACE:
 		registration.replace = true;
+		break;
+	case OPTION_EXEC:
+		options.exec = value;
+		break;
+	case OPTION_ADOPTABLE:
+		registration.orphan_ms = option_duration("adoptable", value) / 1000000;
+		options.adoptable = true;
+		break;
+	case OPTION_PEER_FD:
+		registration.peer_fd = option_number("peer-fd", value, 0, INT32_MAX);
 		break;
 	case 'v':
 		options.verbose = true;
@@ -117,7 +159,7 @@ static void serve_option(int letter, const char *value)
 }
 
 /* A name that somebody else serves is not taken from him by accident. */
-static void check_name(struct upcall_peer *peer, const char *name)
+static void check_name(struct upcall_peer *peer, const char *name, uint64_t own)
 {
 	struct upcall_stat stat;
 	uint64_t handle;
@@ -130,7 +172,7 @@ static void check_name(struct upcall_peer *peer, const char *name)
 	if (err == -EINVAL)
 		tool_die(EXIT_USAGE, "serve: \"%s\": %s", text_escape(name, SIZE_MAX).s,
 			 target_error(err));
-	if (err || registration.replace)
+	if (err || registration.replace || handle == own)
 		return;
 	err = upcall_stat(peer, handle, &stat, sizeof(stat));
 	if (err == -EACCES)
@@ -141,27 +183,48 @@ static void check_name(struct upcall_peer *peer, const char *name)
 			 name, text_process(stat.pid).s);
 }
 
-static uint64_t register_callback(struct upcall_peer *peer, const char *name)
+static uint64_t register_callback(struct upcall_peer *peer, const char *label)
 {
-	const char *label = registration.label ? registration.label : name;
-	struct upcall_register reg = {
-		.flags = registration.flags,
-		.signature = registration.signature,
-		.access = registration.access,
-		.access_id = registration.access_id,
-		.max_arg = registration.max_arg,
-		.max_queued_calls = registration.queue,
-		.max_queued_bytes = QUEUED_BYTES,
-	};
+	struct upcall_options *how;
+	uint64_t handle = 0;
+	int err = upcall_options_new(&how);
+
+	if (err)
+		tool_die(EXIT_LOCAL, "out of memory");
+	upcall_options_set_label(how, label);
+	upcall_options_set_access(how, registration.access, registration.access_id);
+	upcall_options_set_limits(how, registration.max_arg, registration.queue, QUEUED_BYTES);
+	upcall_options_set_word(how, registration.word);
+	upcall_options_set_serial(how, registration.serial);
+	upcall_options_set_autoend(how, registration.autoend);
+	upcall_options_set_unreferenced(how, registration.unreferenced);
+	upcall_options_set_idempotent(how, registration.idempotent);
+	if (registration.has_signature)
+		upcall_options_set_signature(how, registration.signature);
+	err = upcall_register(peer, how, 0, &handle);
+	if (err)
+		tool_die(EXIT_NO, "serve %s: %s (%s)", label, upcall_errname(err),
+			 upcall_strerror(err));
+	upcall_options_free(how);
+	return handle;
+}
+
+/* Adopted with its peer, or new. */
+static uint64_t find_callback(struct upcall_peer *peer, uint64_t number, const char *name)
+{
+	struct text label;
 	uint64_t handle;
 	int err;
 
-	memcpy(reg.label, label, strnlen(label, UPCALL_MAX_LABEL));
-	err = abi_register(peer, &reg);
-	if (err)
-		tool_die(EXIT_NO, "serve %s: %s (%s)", name, upcall_errname(err),
-			 upcall_strerror(err));
-	handle = reg.handle;
+	/* What a label holds of it */
+	text_print(&label, "%.*s", UPCALL_MAX_LABEL, registration.label ? registration.label : name);
+	handle = successor_callback(peer, number, label.s);
+	if (options.name)
+		check_name(peer, options.name, handle);
+	if (handle)
+		tool_say("adopted handle 0x%" PRIx64 " from the process before", handle);
+	else
+		handle = register_callback(peer, label.s);
 	if (!options.name)
 		return handle;
 	err = upcall_publish(peer, options.name, handle);
@@ -170,23 +233,48 @@ static uint64_t register_callback(struct upcall_peer *peer, const char *name)
 	return handle;
 }
 
+static void set_adoptable(struct upcall_peer *peer)
+{
+	int err;
+
+	if (!options.adoptable)
+		return;
+	err = upcall_set_adoptable(peer, 1, registration.orphan_ms);
+	if (err)
+		tool_die(EXIT_USAGE, "--adoptable: %s (%s)", upcall_errname(err),
+			 err == -EINVAL ? "from 1ms to 1h, where the module has it" :
+			 upcall_strerror(err));
+}
+
+static void check_options(void)
+{
+	if (registration.serial && registration.autoend)
+		tool_die(EXIT_USAGE, "serve: --serial and --autoend exclude each other");
+	if (registration.peer_fd >= 0 && !options.adoptable)
+		tool_die(EXIT_USAGE, "serve: --peer-fd goes with --adoptable");
+	if (options.exec && options.adoptable)
+		tool_die(EXIT_USAGE, "serve: --exec and --adoptable exclude each other: PROGRAM ends with this process");
+	if (registration.access == UPCALL_ACCESS_STUB_ONLY && !options.exec)
+		tool_die(EXIT_USAGE, "serve: --access stub-only without --exec: nobody could call");
+}
+
 static int serve_run(int argc, char **argv)
 {
 	struct upcall_peer *peer;
-	uint64_t handle;
+	uint64_t handle, number;
 
 	if (strcmp(argv[-1], "--") && strcmp(argv[1], "--"))
 		tool_die(EXIT_USAGE, "serve: COMMAND follows a --: upcall serve NAME -- COMMAND ARG...");
 	(void)argc;
-	if (registration.flags & UPCALL_REGISTER_SERIAL &&
-	    registration.flags & UPCALL_REGISTER_AUTOEND)
-		tool_die(EXIT_USAGE, "serve: --serial and --autoend exclude each other");
-	peer = tool_open();
+	check_options();
+	if (options.adoptable && registration.peer_fd < 0)
+		registration.peer_fd = store_take();
+	peer = successor_open(registration.peer_fd, &number);
 	options.name = strcmp(argv[0], "-") ? argv[0] : NULL;
 	options.argv = argv + 1;
-	if (options.name)
-		check_name(peer, options.name);
-	handle = register_callback(peer, argv[0]);
+	set_adoptable(peer);
+	handle = find_callback(peer, number, argv[0]);
+	store_ready(options.adoptable ? upcall_fd(peer) : -1);
 	return server_run(&options, peer, handle);
 }
 
@@ -195,12 +283,15 @@ const struct command command_serve = {
 	.operands = "NAME|- -- COMMAND [ARG]...",
 	.summary = "let every call run COMMAND: stdin its bytes, stdout the reply",
 	.notes = "COMMAND finds who calls in UPCALL_PID, UPCALL_TID, UPCALL_UID and UPCALL_GID, and what in\n"
-		 "UPCALL_OP, UPCALL_SEQ, UPCALL_NAME, UPCALL_HANDLE, UPCALL_ONEWAY (1: a notification).\n"
+		 "UPCALL_OP, UPCALL_SEQ, UPCALL_NAME, UPCALL_HANDLE, UPCALL_ONEWAY (1: a notification),\n"
+		 "UPCALL_STUB (1: it came through a stub).\n"
 		 "Its exit code is the status of the call, 128 + N if signal N killed it.\n"
-		 "INT, TERM and HUP: take nothing more, let what runs finish, end; again: stop what runs.\n",
+		 "INT, TERM and HUP: take nothing more, let what runs finish, end; again: stop what runs.\n"
+		 "With --adoptable they leave the callback to the next process, if somebody holds the peer:\n"
+		 "the service manager (its descriptor store is used), or who passes --peer-fd.\n",
 	.options = (const struct tool_option[]){
 		{ 'j', "jobs", "N", "run up to N at a time (1)" },
-		{ 'a', "access", "WHO", "same-user (default), uid:USER, gid:GROUP, anyone" },
+		{ 'a', "access", "WHO", "same-user (default), uid:USER, gid:GROUP, anyone, stub-only" },
 		{ 'l', "label", "TEXT", "what lists show (NAME)" },
 		{ 's', "signature", "TEXT", "callers must name the same: text, or 0x and digits" },
 		{ 'n', "calls", "N", "end after N calls" },
@@ -212,6 +303,12 @@ const struct command command_serve = {
 		{ OPTION_AUTOEND, "autoend", NULL, "a notification is done with once it is taken" },
 		{ OPTION_GRACE, "grace", "DURATION", "between TERM and KILL for a cancelled COMMAND (2s)" },
 		{ OPTION_REPLACE, "replace", NULL, "take over a NAME that is served already" },
+		{ OPTION_WORD, "word", "N", "left to callers when it is gone; a handle to use instead, say" },
+		{ OPTION_EXEC, "exec", "PROGRAM", "run this by sh, with a stub in UPCALL_STUB_FD; end with it" },
+		{ OPTION_UNREFERENCED, "unreferenced", NULL, "say on stderr when the last stub was closed" },
+		{ OPTION_ADOPTABLE, "adoptable", "DURATION", "outlive this process: wait that long for the next one" },
+		{ OPTION_PEER_FD, "peer-fd", "N", "with --adoptable: the peer of the process before, a descriptor" },
+		{ OPTION_IDEMPOTENT, "idempotent", NULL, "with --adoptable: what ran when we died may run again" },
 		{ 'v', "verbose", NULL, "one line on stderr for each call" },
 		{ 0 },
 	},

@@ -30,7 +30,10 @@
  * @jobs: What runs.
  * @running: How many those are.
  * @taken: Calls so far.
+ * @child: The program that has a stub.
+ * @childless: It has ended.
  * @closing: The handle is retired by us.
+ * @leaving: We end; the handle stays, for a successor.
  * @released: Nothing about the handle follows.
  * @code: Exit code.
  */
@@ -44,7 +47,10 @@ struct server {
 	struct job *jobs;
 	uint32_t running;
 	uint64_t taken;
+	struct child child;
+	bool childless;
 	bool closing;
+	bool leaving;
 	bool released;
 	int code;
 };
@@ -106,7 +112,9 @@ static void server_close(struct server *server)
 static void server_abort(struct server *server)
 {
 	server->code = EXIT_NO;
-	upcall_release(server->peer, server->handle, UPCALL_RELEASE_ABORT);
+	if (!server->leaving)
+		upcall_release(server->peer, server->handle, UPCALL_RELEASE_ABORT);
+	child_signal(&server->child, SIGKILL);
 	for (struct job *job = server->jobs; job; job = job->next) {
 		if (job->kill_ns)
 			job_kill(job);
@@ -122,42 +130,15 @@ static void server_signals(struct server *server)
 	while (read(server->signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD)
 			continue;
-		if (server->closing)
+		if (info.ssi_code == SI_USER)	/* a terminal's goes to the child, too */
+			child_signal(&server->child, info.ssi_signo);
+		if (server->closing || server->leaving)
 			server_abort(server);
+		else if (server->options->adoptable)
+			server->leaving = true;
 		else
 			server_close(server);
 	}
-}
-
-/* Ids that are unmapped here are -1, as the kernel says. */
-static void set_id(const char *name, uint32_t id)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%" PRId64, id == UINT32_MAX ? -1 : (int64_t)id);
-	setenv(name, text, 1);
-}
-
-static void set_number(const char *name, uint64_t value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	setenv(name, text, 1);
-}
-
-/* For the next COMMAND, in this process's own environment: there is one thread. */
-static void set_environment(const struct server *server, const struct upcall_incoming *call)
-{
-	set_id("UPCALL_PID", upcall_incoming_pid(call));
-	set_id("UPCALL_TID", upcall_incoming_tid(call));
-	set_id("UPCALL_UID", upcall_incoming_uid(call));
-	set_id("UPCALL_GID", upcall_incoming_gid(call));
-	set_number("UPCALL_OP", upcall_incoming_op(call));
-	set_number("UPCALL_SEQ", upcall_incoming_seq(call));
-	set_number("UPCALL_ONEWAY", upcall_incoming_oneway(call));
-	set_number("UPCALL_HANDLE", server->handle);
-	setenv("UPCALL_NAME", server->options->name ? server->options->name : "", 1);
 }
 
 static void server_refuse(struct server *server, struct upcall_incoming *call, int err)
@@ -193,7 +174,7 @@ static void server_take(struct server *server, struct upcall_incoming *call)
 	int err = -ENOMEM;
 
 	server->taken++;
-	set_environment(server, call);
+	environment_set(options, server->handle, call);
 	if (job)
 		err = job_start(job, &plan);
 	if (err) {
@@ -239,7 +220,11 @@ static void server_event(struct server *server, int type, struct upcall_incoming
 		server_cancel(server, incoming);
 		break;
 	case UPCALL_EVENT_RELEASED:
-		server_released(server);
+		if (upcall_incoming_handle(incoming) == server->handle)
+			server_released(server);
+		break;
+	case UPCALL_EVENT_UNREFERENCED:
+		tool_say("%s: the last stub was closed", server_name(server));
 		break;
 	}
 	upcall_incoming_free(incoming);
@@ -248,7 +233,7 @@ static void server_event(struct server *server, int type, struct upcall_incoming
 static uint32_t server_room(const struct server *server)
 {
 	const struct serve_options *options = server->options;
-	uint32_t room = options->jobs - server->running;
+	uint32_t room = server->leaving ? 0 : options->jobs - server->running;
 
 	if (options->calls && options->calls - server->taken < room)
 		room = options->calls - server->taken;
@@ -387,27 +372,60 @@ static void server_wait(struct server *server, int timeout)
 	}
 }
 
+static bool nothing_waits(const struct server *server)
+{
+	struct upcall_stat stat;
+
+	return upcall_stat(server->peer, server->handle, &stat, sizeof(stat)) || !stat.queued;
+}
+
+/* What it was all for has ended; what it sent as its last is still to be run. */
+static void server_child(struct server *server)
+{
+	if (child_ended(&server->child)) {
+		server->childless = true;
+		if (!server->code)
+			server->code = server->child.exit_code;
+		server_receive(server);	/* that its stub is closed, too */
+	}
+	if (server->childless && nothing_waits(server))
+		server_close(server);
+}
+
+static bool server_goes_on(const struct server *server)
+{
+	if (server->jobs || server->child.pid)
+		return true;
+	return !server->released && !server->leaving;
+}
+
 /**
  * server_run() - Serve until a signal, the last call, or the end of the handle
  * @options: What to do.
- * @peer: Owner of the callback; closed on return.
+ * @peer: Owner of the callback; closed on return, but for a successor.
  * @handle: Registered, and published if it has a name.
  *
  * Return: the exit code.
  */
 int server_run(const struct serve_options *options, struct upcall_peer *peer, uint64_t handle)
 {
-	struct server server = { .options = options, .peer = peer, .handle = handle };
+	struct server server = {
+		.options = options, .peer = peer, .handle = handle, .child.command = options->exec,
+	};
 	uint64_t next;
 
 	server_init(&server);
 	tool_say("serving %s as handle 0x%" PRIx64 " (pid %d)", server_name(&server), handle,
 		 (int)getpid());
-	while (server_receive(&server), !server.released || server.jobs) {
+	if (options->exec)
+		child_start(&server.child, peer, handle, &server.mask);
+	while (server_receive(&server), server_goes_on(&server)) {
 		next = server_timers(&server);
 		server_wait(&server, timeout_until(next));
 		server_answer(&server);
+		server_child(&server);
 	}
-	upcall_close(peer);
+	if (!server.leaving)
+		upcall_close(peer);	/* else the exit leaves it to whoever has it, too */
 	return server.code;
 }

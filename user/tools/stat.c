@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later OR MIT
-/* "upcall stat", "upcall why" and "upcall revoke": one handle, dead or alive. */
+/* "upcall stat" and "upcall revoke": one handle, dead or alive. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,12 +8,16 @@
 #include "tool.h"
 
 static bool json;
+static int fd = -1;
+
+#define OPTION_FD	256
 
 static void stat_option(int letter, const char *value)
 {
-	(void)value;
 	if (letter == 'J')
 		json = true;
+	else
+		fd = option_number("fd", value, 0, INT32_MAX);
 }
 
 static const struct column dead_columns[] = {
@@ -40,14 +44,6 @@ static const struct column counted_columns[] = {
 	COLUMN("time queued", "queued_ns"), COLUMN("time running", "run_ns"), { 0 },
 };
 
-static struct text death(const struct upcall_stat *stat)
-{
-	struct text text = { "" };
-
-	upcall_death_text(stat->reason, stat->exit_status, text.s, sizeof(text.s));
-	return text;
-}
-
 static struct text hex(uint64_t number)
 {
 	struct text text;
@@ -56,26 +52,19 @@ static struct text hex(uint64_t number)
 	return text;
 }
 
-static uint64_t died_ago(const struct upcall_stat *stat)
+static void add_dead(struct table *table, const struct upcall_stat *stat)
 {
-	return stat->died_ns ? text_now() - stat->died_ns : 0;
-}
-
-static void add_dead(struct table *table, uint64_t handle, const struct upcall_stat *stat)
-{
-	table_add_handle(table, handle);
 	table_add_text(table, upcall_state_name(stat->state));
 	table_add_text(table, upcall_reason_name(stat->reason));
-	table_add_text(table, death(stat).s);
-	table_add_age(table, died_ago(stat));
+	table_add_text(table, stat_death(stat).s);
+	table_add_age(table, stat_died_ago(stat));
 	table_add_text(table, hex(stat->word).s);
 }
 
-static void add_live(struct table *table, uint64_t handle, const struct upcall_stat *stat)
+static void add_live(struct table *table, const struct upcall_stat *stat)
 {
 	bool has_signature = stat->register_flags & UPCALL_REGISTER_SIGNATURE;
 
-	table_add_handle(table, handle);
 	table_add_text(table, upcall_state_name(stat->state));
 	table_add_text(table, text_escape(stat->label, sizeof(stat->label)).s);
 	table_add_id(table, stat->pid, text_process(stat->pid).s);
@@ -100,13 +89,49 @@ static void add_counters(struct table *table, const struct upcall_list_callback 
 	table_add_age(table, record->run_ns);
 }
 
-static struct upcall_stat get_stat(struct upcall_peer *peer, const char *verb, const char *text,
-				   uint64_t *handle)
+/**
+ * stat_death() - Why a callback ended
+ * @stat: Of a dead one.
+ *
+ * Return: the text, by value.
+ */
+struct text stat_death(const struct upcall_stat *stat)
+{
+	struct text text = { "" };
+
+	upcall_death_text(stat->reason, stat->exit_status, text.s, sizeof(text.s));
+	return text;
+}
+
+/**
+ * stat_died_ago() - How long it is dead
+ * @stat: Of a dead one.
+ *
+ * Return: nanoseconds; 0 if it is not known.
+ */
+uint64_t stat_died_ago(const struct upcall_stat *stat)
+{
+	return stat->died_ns ? text_now() - stat->died_ns : 0;
+}
+
+/**
+ * stat_get() - What a handle is, or die
+ * @peer: Any peer; or one on a stub.
+ * @verb: Of the command, for messages.
+ * @text: NAME or HANDLE, as typed; NULL: what the stub calls.
+ * @handle: Set; 0 if it is a stub that was asked.
+ *
+ * Return: as upcall_stat() says.
+ */
+struct upcall_stat stat_get(struct upcall_peer *peer, const char *verb, const char *text,
+			    uint64_t *handle)
 {
 	struct upcall_stat stat;
 	int err;
 
-	*handle = target_handle(peer, text);
+	*handle = text ? target_handle(peer, text) : 0;
+	if (!text)
+		text = "stub";
 	err = upcall_stat(peer, *handle, &stat, sizeof(stat));
 	if (err == -ESTALE)
 		tool_die(EXIT_NO, "%s %s: 0x%" PRIx64 " was never issued since the module was loaded",
@@ -120,22 +145,29 @@ static struct upcall_stat get_stat(struct upcall_peer *peer, const char *verb, c
 	return stat;
 }
 
+/* A stub does not say which handle it is of. */
 static int stat_run(int argc, char **argv)
 {
-	struct upcall_peer *peer = tool_open();
+	bool is_stub = fd >= 0;
 	struct upcall_list_callback record;
 	struct table table = { 0 };
+	struct upcall_peer *peer;
+	struct upcall_stat stat;
 	uint64_t handle;
-	struct upcall_stat stat = get_stat(peer, "stat", argv[0], &handle);
 
-	(void)argc;
+	if (is_stub == argc)
+		tool_die(EXIT_USAGE, "stat: one of NAME, HANDLE and --fd");
+	peer = is_stub ? tool_open_stub(fd) : tool_open();
+	stat = stat_get(peer, "stat", argv[0], &handle);
+	if (!is_stub)
+		table_add_handle(&table, handle);
 	if (stat.state == UPCALL_STATE_DEAD) {
-		table.columns = dead_columns;
-		add_dead(&table, handle, &stat);
+		table.columns = dead_columns + is_stub;
+		add_dead(&table, &stat);
 	} else {
-		table.columns = live_columns;
-		add_live(&table, handle, &stat);
-		if (ls_find(peer, handle, &record)) {
+		table.columns = live_columns + is_stub;
+		add_live(&table, &stat);
+		if (!is_stub && ls_find(peer, handle, &record)) {
 			table.columns = counted_columns;
 			add_counters(&table, &record);
 		}
@@ -143,29 +175,6 @@ static int stat_run(int argc, char **argv)
 	table_print_record(&table, json);
 	table_free(&table);
 	return stat.state == UPCALL_STATE_LIVE ? 0 : EXIT_NO;
-}
-
-static int why_run(int argc, char **argv)
-{
-	struct upcall_peer *peer = tool_open();
-	uint64_t handle;
-	struct upcall_stat stat = get_stat(peer, "why", argv[0], &handle);
-
-	(void)argc;
-	printf("0x%" PRIx64 " is %s: ", handle, upcall_state_name(stat.state));
-	if (stat.state == UPCALL_STATE_LIVE) {
-		printf("\"%s\", owned by process %s of user %s\n",
-		       text_escape(stat.label, sizeof(stat.label)).s,
-		       text_process(stat.pid).s, text_user(stat.uid).s);
-		return 0;
-	}
-	printf("%s", death(&stat).s);
-	if (stat.died_ns)
-		printf(", %s ago", text_age(died_ago(&stat)).s);
-	if (stat.word)
-		printf("; the word it left: %s", hex(stat.word).s);
-	printf(stat.state == UPCALL_STATE_CLOSING ? "; calls of it still run\n" : "\n");
-	return 0;
 }
 
 static int revoke_run(int argc, char **argv)
@@ -187,28 +196,18 @@ static int revoke_run(int argc, char **argv)
 	return code;
 }
 
-#define OPTION_JSON	{ 'J', "json", NULL, "for programs: times in nanoseconds" }
-
 const struct command command_stat = {
 	.name = "stat",
 	.operands = "NAME|HANDLE",
 	.summary = "what a handle is, or was",
 	.notes = "Exit code 0: it is live. 1: it is not, or its owner does not let you see it.\n",
-	.options = (const struct tool_option[]){ OPTION_JSON, { 0 } },
+	.options = (const struct tool_option[]){
+		{ 'J', "json", NULL, "for programs: times in nanoseconds" },
+		{ OPTION_FD, "fd", "N", "what this stub, a descriptor, calls; no NAME|HANDLE follows" },
+		{ 0 },
+	},
 	.option = stat_option,
 	.run = stat_run,
-	.operands_min = 1,
-	.operands_max = 1,
-};
-
-const struct command command_why = {
-	.name = "why",
-	.operands = "NAME|HANDLE",
-	.summary = "why a handle is dead, in a sentence",
-	.options = (const struct tool_option[]){ { 0 } },
-	.option = stat_option,
-	.run = why_run,
-	.operands_min = 1,
 	.operands_max = 1,
 };
 

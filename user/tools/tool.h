@@ -12,6 +12,9 @@
  *	screen.c trace_event.c	what "top" draws on; what "trace" reads
  *	serve.c		"upcall serve": its options
  *	server.c job.c	its loop; one run of COMMAND
+ *	environment.c	what COMMAND learns of its call
+ *	child.c		the program that it hands a stub to
+ *	successor.c store.c	how it takes over from the one before; the service manager
  */
 #ifndef UPCALL_TOOL_H
 #define UPCALL_TOOL_H
@@ -88,6 +91,7 @@ void tool_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void tool_die(int code, const char *format, ...)
 	__attribute__((noreturn, format(printf, 2, 3)));
 struct upcall_peer *tool_open(void);
+struct upcall_peer *tool_open_stub(int fd);
 void tool_flush(void);
 
 /* ---- option.c ---- */
@@ -140,6 +144,13 @@ struct records {
 struct records ls_collect(struct upcall_peer *peer, uint32_t what, size_t size,
 			  int (*compare)(const void *a, const void *b));
 bool ls_find(struct upcall_peer *peer, uint64_t handle, struct upcall_list_callback *record);
+
+/* ---- stat.c ---- */
+
+struct text stat_death(const struct upcall_stat *stat);
+uint64_t stat_died_ago(const struct upcall_stat *stat);
+struct upcall_stat stat_get(struct upcall_peer *peer, const char *verb, const char *text,
+			    uint64_t *handle);
 
 /* ---- text.c ---- */
 
@@ -368,11 +379,6 @@ bool load_stopped(void);
 uint64_t load_deadline(const struct load *load);
 void load_async(const struct load *load, struct load_stats *stats);
 
-/* ---- abi.c ---- */
-
-int abi_register(struct upcall_peer *peer, struct upcall_register *reg);
-int abi_notify(const struct load *load, uint64_t deadline);
-
 /* ---- load_stats.c ---- */
 
 void load_stats_add(struct load_stats *stats, int err, uint32_t stage, int32_t status);
@@ -445,11 +451,42 @@ void job_stop(struct job *job, uint64_t grace_ns);
 void job_kill(struct job *job);
 void job_free(struct job *job);
 
+/* ---- child.c ---- */
+
+/**
+ * struct child - The program of "serve --exec"
+ * @command: For sh -c; NULL: there is none.
+ * @pid: Of the process; 0: it was not started, or has ended.
+ * @exit_code: 0 to 255, or 128 + signal.
+ */
+struct child {
+	const char *command;
+	pid_t pid;
+	int exit_code;
+};
+
+void child_start(struct child *child, struct upcall_peer *peer, uint64_t handle,
+		 const sigset_t *signals);
+bool child_ended(struct child *child);
+void child_signal(const struct child *child, int number);
+
+/* ---- store.c ---- */
+
+int store_take(void);
+void store_ready(int peer_fd);
+
+/* ---- successor.c ---- */
+
+struct upcall_peer *successor_open(int fd, uint64_t *number);
+uint64_t successor_callback(struct upcall_peer *peer, uint64_t number, const char *label);
+
 /* ---- server.c ---- */
 
 /**
  * struct serve_options - What "upcall serve" was asked to do
  * @name: Published as; NULL: not at all.
+ * @exec: A program that gets a stub, for sh -c; NULL: none.
+ * @adoptable: A signal ends the process, and leaves the callback to a successor.
  * @argv: COMMAND and its arguments, ends with NULL.
  * @jobs: How many may run at a time.
  * @calls: How many to take before it ends, 0: no end.
@@ -459,6 +496,8 @@ void job_free(struct job *job);
  */
 struct serve_options {
 	const char *name;
+	const char *exec;
+	bool adoptable;
 	char *const *argv;
 	uint32_t jobs;
 	uint64_t calls;
@@ -467,6 +506,8 @@ struct serve_options {
 	bool verbose;
 };
 
+void environment_set(const struct serve_options *options, uint64_t handle,
+		     const struct upcall_incoming *call);	/* environment.c */
 int server_run(const struct serve_options *options, struct upcall_peer *peer, uint64_t handle);
 
 #endif /* UPCALL_TOOL_H */

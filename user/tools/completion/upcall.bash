@@ -21,7 +21,7 @@ _upcall_names()
 _upcall_values()	# COMMAND OPTION
 {
 	case $1/$2 in
-	*/--access | serve/-a)	echo same-user anyone uid: gid: ;;
+	*/--access | serve/-a)	echo same-user anyone stub-only uid: gid: ;;
 	*/--owner)		compgen -u ;;
 	top/--sort | top/-s)	echo rate queued running wait run refused calls bytes callbacks ;;
 	trace/--handle | trace/-H)	_upcall_names ;;
