@@ -8,7 +8,7 @@ set -u
 . "${0%/*}/env.sh"
 cd "$top" || exit 1
 
-checks="module test_module kernel_doc user_build double cppcheck checkpatch uapi_abi headers_alone
+checks="module test_module kernel_doc user_build double python cppcheck checkpatch uapi_abi headers_alone
 	names_in_docs tests_in_docs code_in_readme ioctls_in_man exported_symbols man_pages tests_are_built
 	spdx private_paths length shell"
 
@@ -137,14 +137,14 @@ check_tests_in_docs()
 		done | silent
 }
 
-# A block of C in README is a whole file of user/examples, named in the line before it
+# A block of C or Python in README is a whole file of user/examples, named in the line before it
 check_code_in_readme()
 {
 	awk -v work="$work/readme" '
-		/^```c$/	{ n++; out = work "." n; print file >(out ".of"); printf "" >out; next }
+		/^```(c|python)$/ { n++; out = work "." n; print file >(out ".of"); printf "" >out; next }
 		/^```$/		{ out = ""; next }
 		out		{ print >out; next }
-		match($0, /\(user\/examples\/[a-z_]*\.c\)/) { file = substr($0, RSTART + 1, RLENGTH - 2) }
+		match($0, /\(user\/examples\/[a-z_]*\.(c|py)\)/) { file = substr($0, RSTART + 1, RLENGTH - 2) }
 	' README.md
 	local block
 
@@ -245,6 +245,16 @@ completes()
 check_double()
 {
 	tests/double.sh lib address,undefined
+}
+
+# The Python package's suite, as far as it can do without the module
+check_python()
+{
+	has 'user/python/*.py' || return 0
+	quietly "$work/python.log" flock "$build/.user" make -C user lib
+	UPCALL_LIBRARY=$PWD/user/build/libupcall.so.0 UPCALL_DEVICE=test: PYTHONPATH=user/python \
+		PYTHONDONTWRITEBYTECODE=1 PYTHONWARNINGS=error timeout 120 user/python/tests/run >"$work/python.tap" ||
+		{ grep -v '^ok' "$work/python.tap"; return 1; }
 }
 
 # Suppressed are kselftest's macros, and what takes filling a buffer for reading it

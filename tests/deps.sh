@@ -31,6 +31,7 @@ need perl		have perl
 need sparse		have sparse
 need cppcheck		have cppcheck
 need mandoc		have mandoc
+need python3		have python3
 if [ "${1:-}" = kernels ]; then
 	need flex		have flex
 	need bison		have bison
