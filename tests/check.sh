@@ -137,14 +137,14 @@ check_tests_in_docs()
 		done | silent
 }
 
-# A block of C or Python in README is a whole file of user/examples, named in the line before it
+# A block of code in README is a whole file of user/examples, named in the line before it
 check_code_in_readme()
 {
 	awk -v work="$work/readme" '
-		/^```(c|python)$/ { n++; out = work "." n; print file >(out ".of"); printf "" >out; next }
+		/^```[a-z]+$/	{ n++; out = work "." n; print file >(out ".of"); printf "" >out; next }
 		/^```$/		{ out = ""; next }
 		out		{ print >out; next }
-		match($0, /\(user\/examples\/[a-z_]*\.(c|py)\)/) { file = substr($0, RSTART + 1, RLENGTH - 2) }
+		match($0, /\(user\/examples\/[a-z_]*\.[a-z]+\)/) { file = substr($0, RSTART + 1, RLENGTH - 2) }
 	' README.md
 	local block
 
@@ -220,6 +220,7 @@ check_user_build()
 	rm -rf "$work/tree/user/build"
 	quietly "$work/user.log" make -C "$work/tree/user" CC="gcc -Wall -Wextra -Werror"
 	(PATH=$work/tree/user/build:$PATH; completes) | silent
+	quietly "$work/user.log" make -C "$work/tree/user" node CC="gcc -Wall -Wextra -Werror"
 }
 
 completion()	# WORD...: what bash offers for the last one

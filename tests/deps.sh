@@ -25,6 +25,7 @@ need qemu-system-x86	have qemu-system-x86_64
 need gcc-multilib	test -e /usr/include/asm/types.h -a -e /usr/lib32/libc.a
 need cpio		have cpio
 need rsync		have rsync
+need libnode-dev	test -e /usr/include/node/node_api.h
 need e2fsprogs		test -e /sbin/mke2fs -o -e /usr/sbin/mke2fs
 need xz-utils		have xz
 need perl		have perl
