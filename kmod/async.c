@@ -316,8 +316,8 @@ void upcall_async_init(struct upcall_peer *peer)
 }
 
 /**
- * upcall_async_stop() - A peer has ended: nobody will receive its RESULTs
- * @peer: Dead, and all its calls are answered: nothing is added any more.
+ * upcall_async_stop() - A peer, or its process, has ended: nobody will receive its RESULTs
+ * @peer: All its calls are given up, and so answered: nothing is added any more.
  *
  * Context: Process context, may sleep.
  */

@@ -51,6 +51,7 @@ static void batch_add_call_locked(struct upcall_batch *batch, struct upcall_call
 {
 	refcount_inc(&call->refs);
 	call->state = UPCALL_TAKEN;
+	call->keeps_arg = call->cb->flags & UPCALL_REGISTER_IDEMPOTENT && !call->fds;
 	call->taken_at = now;
 	list_del_init(&call->nest_link);
 	if (call->answered)	/* a notification */
@@ -261,11 +262,16 @@ static void batch_return_call_locked(struct upcall_call *call)
 	if (call->answered && !(call->flags & UPCALL_CALL_ONEWAY)) {
 		upcall_call_end_locked(call);
 	} else if (cb->state != UPCALL_CB_LIVE) {
-		call->taken_at = 0;
-		upcall_call_answer_locked(call, -ESTALE, UPCALL_STAGE_NOT_DELIVERED);
+		if (call->ran) {
+			upcall_call_answer_locked(call, -EOWNERDEAD, UPCALL_STAGE_DELIVERED);
+		} else {
+			call->taken_at = 0;
+			upcall_call_answer_locked(call, -ESTALE, UPCALL_STAGE_NOT_DELIVERED);
+		}
 		upcall_call_end_locked(call);
 	} else {
-		call->taken_at = 0;
+		if (!call->ran)
+			call->taken_at = 0;
 		call->state = UPCALL_QUEUED;
 		list_move(&call->cb_link, &cb->queued);
 		upcall_call_ready_locked(call, true);
@@ -406,7 +412,7 @@ void upcall_batch_commit(struct upcall_batch *batch, struct upcall_peer *peer)
 			upcall_callback_gone(upcall_node_callback(node));
 		else if (node->type == UPCALL_EVENT_UNREFERENCED)
 			upcall_stub_told(upcall_node_callback(node));
-		else if (node->type == UPCALL_EVENT_CALL)
+		else if (node->type == UPCALL_EVENT_CALL && !upcall_node_call(node)->keeps_arg)
 			upcall_payload_free(&upcall_node_call(node)->arg);
 		if (node->owed)
 			upcall_call_put(upcall_node_call(node));

@@ -38,6 +38,8 @@ enum upcall_call_state {
  * @err: 0 or -errno.
  * @stage: UPCALL_STAGE_*.
  * @status: Of the reply.
+ * @reason: UPCALL_REASON_*, if @err is the death of an owner who may have a successor; else 0.
+ * @exit_status: With UPCALL_REASON_EXITED.
  * @reply: The bytes, if @err is 0.
  * @fds: The descriptors, if @err is 0; NULL: none.
  * @when: CLOCK_MONOTONIC.
@@ -46,6 +48,8 @@ struct upcall_answer {
 	int err;
 	u32 stage;
 	u32 status;
+	u32 reason;
+	u32 exit_status;
 	struct upcall_payload reply;
 	struct upcall_fds *fds;
 	ktime_t when;
@@ -73,7 +77,7 @@ struct upcall_answer {
  * @caller_peer: The number of the caller's peer.
  * @deadline: CLOCK_MONOTONIC; for the owner to see, and of an asynchronous call ours to keep.
  * @queued_at: CLOCK_MONOTONIC.
- * @arg: The argument; freed by the receiver that delivered it.
+ * @arg: The argument; freed by the receiver that delivered it, unless @keeps_arg.
  * @fds: The descriptors that ride with it; NULL: none, or not any more. Protected by the owner's
  *	peer->lock; while it is in a receiver's batch, only that one drops them.
  * @answer: Constant once @answered is set; next to @arg for hardened usercopy. Protected by
@@ -83,6 +87,8 @@ struct upcall_answer {
  *	load_acquire. A notification has it as soon as it is QUEUED.
  * @left: The caller does not wait for it any more.
  * @nested: It leads back to its owner's peer: an ancestor of it was made there.
+ * @ran: An owner had it, and died: it was queued again, and may have run.
+ * @keeps_arg: @arg stays until the end, for that case. Set when it is taken.
  * @room: Where it waits for room in the queue, NEW; else NULL.
  * @share: Of its caller in the callback's queue, QUEUED and TAKEN.
  * @payer: Who is charged for it on the caller's side, referenced; NULL: nobody any more.
@@ -136,6 +142,8 @@ struct upcall_call {
 	bool answered;
 	bool left;
 	bool nested;
+	bool ran;
+	bool keeps_arg;
 	struct upcall_room *room;
 	struct upcall_share *share;
 	struct upcall_account *payer;
@@ -173,8 +181,6 @@ void upcall_call_uncharge(struct upcall_call *call);
 /* state.c */
 int upcall_call_queue(struct upcall_call *call);
 void upcall_call_enqueue_locked(struct upcall_call *call);
-bool upcall_call_withdraw(struct upcall_call *call);
-void upcall_call_abandon(struct upcall_call *call, int err);
 bool upcall_call_answer_locked(struct upcall_call *call, int err, u32 stage);
 void upcall_call_end_locked(struct upcall_call *call);
 bool upcall_call_delivered_locked(struct upcall_call *call);
@@ -182,6 +188,10 @@ void upcall_call_ready_locked(struct upcall_call *call, bool front);
 void upcall_call_unqueue_locked(struct upcall_call *call, int err);
 void upcall_call_cancel_locked(struct upcall_call *call);
 u32 upcall_call_stage_locked(const struct upcall_call *call);
+
+/* withdraw.c */
+bool upcall_call_withdraw(struct upcall_call *call);
+void upcall_call_abandon(struct upcall_call *call, int err);
 
 /* chain.c */
 int upcall_chain_enter_locked(struct upcall_call *call);

@@ -230,7 +230,7 @@ static void callback_retire_call_locked(struct upcall_call *call, enum upcall_re
 	if (call->state == UPCALL_NEW) {
 		upcall_room_leave_locked(call, -ESTALE);
 	} else if (call->state == UPCALL_QUEUED) {
-		upcall_call_unqueue_locked(call, -ESTALE);
+		upcall_call_unqueue_locked(call, call->ran ? -EOWNERDEAD : -ESTALE);
 	} else if (how == UPCALL_RETIRE_DEATH) {
 		upcall_call_answer_locked(call, -EOWNERDEAD, UPCALL_STAGE_DELIVERED);
 		upcall_call_end_locked(call);

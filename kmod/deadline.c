@@ -73,10 +73,11 @@ void upcall_deadline_init(struct upcall_peer *peer)
 
 /**
  * upcall_deadline_stop() - No deadline of a peer is looked at any more
- * @peer: Dead: nothing sets the timer again.
+ * @peer: Dead, or none of its threads makes calls now, and its deadlines are removed: nothing sets
+ *	the timer again.
  *
- * The timer first: it queues the work; the work, which saw that the peer is dead, does
- * not start the timer.
+ * The timer first: it queues the work; the work, which saw that the peer is dead or has no
+ * deadlines, does not start the timer.
  *
  * Context: Process context, may sleep.
  */

@@ -106,7 +106,7 @@ static void event_fill_call(struct upcall_event_call *event, struct upcall_call 
 	if (!(call->flags & UPCALL_CALL_NO_DEADLINE))
 		event->deadline_ns = ktime_to_ns(upcall_time_show(call->deadline));
 	event->start_time = ids.start_time;
-	event->flags = call->flags;
+	event->flags = call->flags | (call->ran ? UPCALL_CALL_AGAIN : 0);
 	event->op = call->op;
 	event->pid = ids.pid;
 	event->tid = upcall_pid_show(call->tid);

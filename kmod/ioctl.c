@@ -47,7 +47,8 @@ static_assert(sizeof(struct upcall_config) == 24);
 #define FEATURES	(UPCALL_FEATURE_SYNC | UPCALL_FEATURE_ONEWAY | UPCALL_FEATURE_CANCEL | \
 			 UPCALL_FEATURE_ASYNC | UPCALL_FEATURE_NOTIFY | UPCALL_FEATURE_AUTOEND | \
 			 UPCALL_FEATURE_SERIAL | UPCALL_FEATURE_NESTED | \
-			 UPCALL_FEATURE_WAIT_ROOM | UPCALL_FEATURE_FDS | UPCALL_FEATURE_STUB)
+			 UPCALL_FEATURE_WAIT_ROOM | UPCALL_FEATURE_FDS | UPCALL_FEATURE_STUB | \
+			 UPCALL_FEATURE_ADOPT)
 
 /**
  * upcall_ioctl_info() - INFO, on a peer and on a stub fd
@@ -84,8 +85,9 @@ long upcall_ioctl_info(void __user *user)
 
 /* What this version builds: the others are EINVAL until they are in INFO's features. */
 #define REGISTER_FLAGS	(UPCALL_REGISTER_SIGNATURE | UPCALL_REGISTER_AUTOEND | \
-			 UPCALL_REGISTER_SERIAL | UPCALL_REGISTER_UNREFERENCED | \
-			 UPCALL_REGISTER_AUTO_RELEASE | UPCALL_REGISTER_FDS)
+			 UPCALL_REGISTER_SERIAL | UPCALL_REGISTER_IDEMPOTENT | \
+			 UPCALL_REGISTER_UNREFERENCED | UPCALL_REGISTER_AUTO_RELEASE | \
+			 UPCALL_REGISTER_FDS)
 #define REBIND_FLAGS	UPCALL_REBIND_WORD
 #define RELEASE_FLAGS	(UPCALL_RELEASE_ABORT | UPCALL_RELEASE_WORD)
 
@@ -306,6 +308,15 @@ static long ioctl_shutdown(struct upcall_peer *peer, void __user *user)
 	return err ?: upcall_peer_shutdown(peer, args.flags, args.word);
 }
 
+static int config_check(const struct upcall_config *args)
+{
+	if (args->flags & ~(UPCALL_CONFIG_ONE_THREAD | UPCALL_CONFIG_ADOPTABLE) || args->events)
+		return -EINVAL;
+	if (!(args->flags & UPCALL_CONFIG_ADOPTABLE))
+		return args->orphan_ns ? -EINVAL : 0;
+	return !args->orphan_ns || args->orphan_ns > UPCALL_MAX_ORPHAN_NS ? -EINVAL : 0;
+}
+
 static long ioctl_config(struct upcall_peer *peer, void __user *user)
 {
 	struct upcall_config args;
@@ -313,14 +324,28 @@ static long ioctl_config(struct upcall_peer *peer, void __user *user)
 	int err;
 
 	err = upcall_args_read(&args, sizeof(args), user, &usize);
+	if (!err)
+		err = config_check(&args);
+	if (!err)
+		err = upcall_peer_bind(peer);
+	if (!err)
+		upcall_peer_config(peer, args.flags, args.orphan_ns);
+	return err;
+}
+
+static long ioctl_adopt(struct upcall_peer *peer, void __user *user)
+{
+	struct upcall_adopt args;
+	u32 usize;
+	int err;
+
+	err = upcall_args_read(&args, sizeof(args), user, &usize);
 	if (err)
 		return err;
-	if (args.flags & ~UPCALL_CONFIG_ONE_THREAD || args.orphan_ns || args.events)
+	if (args.flags || args.reserved)
 		return -EINVAL;
-	err = upcall_peer_bind(peer);
-	if (!err)
-		upcall_peer_config(peer, args.flags);
-	return err;
+	err = upcall_adopt(peer, &args);
+	return err ?: upcall_args_write(user, usize, &args, sizeof(args));
 }
 
 /**
@@ -358,6 +383,8 @@ long upcall_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ioctl_exchange(peer, user);
 	case UPCALL_IOC_SHUTDOWN:
 		return ioctl_shutdown(peer, user);
+	case UPCALL_IOC_ADOPT:
+		return ioctl_adopt(peer, user);
 	case UPCALL_IOC_CONFIG:
 		return ioctl_config(peer, user);
 	default:

@@ -34,7 +34,7 @@ static void list_fill_callback(struct upcall_list_callback *record, struct upcal
 {
 	struct upcall_ids ids;
 
-	upcall_ident_show(cb->ident, &ids);
+	upcall_adopt_show(cb, &ids);
 	record->handle = cb->handle;
 	record->peer = READ_ONCE(cb->peer->id);
 	memcpy(record->label, cb->label, sizeof(record->label));
@@ -98,7 +98,7 @@ static void list_fill_peer(struct upcall_list_peer *record, struct upcall_peer *
 	record->running = peer->nrunning;
 	record->waiting = peer->noutgoing;
 	record->receivers = peer->receivers;
-	record->ended = peer->dead;
+	record->ended = peer->dead ? 1 : peer->custody != UPCALL_OWNED ? 2 : 0;
 	spin_unlock(&peer->lock);
 }
 
@@ -126,7 +126,7 @@ static void list_fill_call(struct upcall_list_call *record, struct upcall_call *
 	struct upcall_ids caller, owner;
 
 	upcall_ident_show(call->from, &caller);
-	upcall_ident_show(call->cb->ident, &owner);
+	upcall_adopt_show(call->cb, &owner);
 	record->handle = call->cb->handle;
 	record->owner_peer = call->cb->peer->id;
 	record->call = call->owner_id;
@@ -143,6 +143,7 @@ static void list_fill_call(struct upcall_list_call *record, struct upcall_call *
 	memcpy(record->label, call->cb->label, sizeof(record->label));
 	spin_lock(&call->cb->peer->lock);
 	record->stage = upcall_call_stage_locked(call);
+	record->flags |= call->ran ? UPCALL_CALL_AGAIN : 0;
 	if (call->left || (call->answered && !(call->flags & UPCALL_CALL_ONEWAY)))
 		record->flags |= UPCALL_CALL_LEFT;
 	else

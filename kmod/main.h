@@ -47,6 +47,19 @@
  *	LIVE --retire--> CLOSING --last owner's end--> RELEASED --read--> GONE
  *
  * Only a LIVE one accepts calls. The death of its peer takes it from any state to GONE.
+ *
+ * A peer whose process has gone, if it is adoptable and its file still open, enum
+ * upcall_custody (orphan.c, adopt.c):
+ *
+ *	OWNED --mm gone--> ORPHANING --calls ended--> ORPHANED --due--> ABANDONED --> dead
+ *	  ^                                            |   ^
+ *	  |                                          begin |
+ *	  |                                            v  failed
+ *	  +-------------------- bound ------------- ADOPTING
+ *
+ * Whoever ends a peer may do so in each of these but ADOPTING, which the file of the adopter
+ * keeps from its last close. Then of its calls that were DELIVERED the states go
+ * DELIVERED --requeue--> QUEUED, with @ran set, if their callback is IDEMPOTENT.
  */
 
 /**
@@ -56,7 +69,7 @@
  *	peer->lock		one per peer, never two of them at a time
  *	  registry_lock		the idr and the free list of slots
  *	  peer->recv_wait, event_wait, poll_wait, call->wait	(their own locks)
- *	owner->lock		the peers of an address space
+ *	  owner->lock		the peers of an address space
  *	peers_lock		the idr of all peers, for LIST
  *	accounts_lock		the table of users; also inside peer->lock
  *
@@ -80,8 +93,8 @@
  * DOC: Lifetimes
  *
  * peer		references: its open file, each of its callbacks, each asynchronous call that
- *		it made, a queued death work. Its timer and the timer's work are stopped by
- *		its end, which every open file comes to.
+ *		it made, a queued death work, the work that ends an orphan. Its timer and the
+ *		timer's work are stopped by its end, which every open file comes to.
  *		Freed after a grace period: LIST finds peers under RCU.
  * callback	references: the registry from REGISTER until GONE, each of its calls, each
  *		of its stubs, each lookup, a receiver that copies RELEASED or UNREFERENCED, a
@@ -100,14 +113,17 @@
  * account	what a uid has charged; as long as anything is charged to it or an
  *		ident names it.
  * owner	one per address space, shared by its peers (mmu_notifier_get); holds
- *		the mm_struct, not the memory. Freed by SRCU after the last put.
+ *		the mm_struct, not the memory. Freed by SRCU after the last put. A peer's is
+ *		replaced by ADOPT: it is used under the lock of the peer, and without that
+ *		only the address of its mm_struct is compared.
  *
  * References are dropped with no peer lock held.
  *
- * Module exit: every open file holds the module. Then mmu_notifier_synchronize() waits for a
- * release that has found a peer and not yet queued its death work; the workqueue is
- * drained; mmu_notifier_synchronize() again, for free_notifier. Peers and callbacks
- * that wait for a grace period are plain kmalloc memory, and need no code of ours.
+ * Module exit: every open file holds the module, so no orphan is left. Then
+ * mmu_notifier_synchronize() waits for a release that has found a peer and not yet queued its
+ * death work; the workqueue is drained; mmu_notifier_synchronize() again, for free_notifier.
+ * Peers and callbacks that wait for a grace period are plain kmalloc memory, and need no code
+ * of ours.
  */
 
 #include <linux/types.h>

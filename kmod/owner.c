@@ -212,16 +212,39 @@ static const struct mmu_notifier_ops owner_ops = {
 	.free_notifier = owner_free,
 };
 
-/* NULL before it is bound. */
-static struct upcall_owner *peer_owner(struct upcall_peer *peer)
+/* The calling process's, referenced: drop it with mmu_notifier_put(). Or an ERR_PTR. */
+static struct upcall_owner *owner_get_current(void)
 {
-	/* Pairs with the cmpxchg in upcall_owner_bind(). */
-	return smp_load_acquire(&peer->owner);
+	struct mmu_notifier *mn;
+
+	if (!current->mm)
+		return ERR_PTR(-EPERM);
+	mn = mmu_notifier_get(&owner_ops, current->mm);
+	if (mn == ERR_PTR(-EINTR))
+		return ERR_PTR(-ERESTARTNOINTR);	/* a signal, and nothing has happened yet */
+	if (IS_ERR(mn))
+		return ERR_CAST(mn);
+	return container_of(mn, struct upcall_owner, mn);
+}
+
+/* With the reference. We run in that address space, so it does not go while we add the peer. */
+static void owner_add_locked(struct upcall_owner *owner, struct upcall_peer *peer)
+{
+	lockdep_assert_held(&peer->lock);
+	spin_lock(&owner->lock);
+	list_add_tail(&peer->owner_link, &owner->peers);
+	spin_unlock(&owner->lock);
+	peer->owner = owner;
+	/* Pairs with upcall_owner_bind(). */
+	smp_store_release(&peer->mm, owner->mn.mm);
 }
 
 /**
  * upcall_owner_bind() - Bind a peer to the calling process's address space
  * @peer: Perhaps bound already.
+ *
+ * Its owner may be replaced at any time, so only the address of its mm_struct is compared. The
+ * owner holds that as long as the peer names it, so what is equal is the same one.
  *
  * Context: Process context, may sleep: takes the mmap lock for writing the first time.
  * Return:
@@ -232,31 +255,53 @@ static struct upcall_owner *peer_owner(struct upcall_peer *peer)
  */
 int upcall_owner_bind(struct upcall_peer *peer)
 {
-	struct upcall_owner *owner = peer_owner(peer);
-	struct upcall_owner *first;
-	struct mmu_notifier *mn;
+	/* Pairs with owner_add_locked(). */
+	struct mm_struct *mm = smp_load_acquire(&peer->mm);
+	struct upcall_owner *owner;
+	bool first;
 
-	if (likely(owner))
-		return owner->mn.mm == current->mm ? 0 : -EPERM;
-	if (!current->mm)
-		return -EPERM;
-	mn = mmu_notifier_get(&owner_ops, current->mm);
-	if (mn == ERR_PTR(-EINTR))
-		return -ERESTARTNOINTR;	/* a signal, and nothing has happened yet */
-	if (IS_ERR(mn))
-		return PTR_ERR(mn);
-	owner = container_of(mn, struct upcall_owner, mn);
+	if (likely(mm))
+		return mm == current->mm ? 0 : -EPERM;
+	owner = owner_get_current();
+	if (IS_ERR(owner))
+		return PTR_ERR(owner);
+	spin_lock(&peer->lock);
+	first = !peer->owner;
+	if (first)
+		owner_add_locked(owner, peer);
+	mm = peer->mm;
+	spin_unlock(&peer->lock);
+	if (!first)
+		mmu_notifier_put(&owner->mn);
+	return mm == current->mm ? 0 : -EPERM;
+}
 
-	/* We run in this address space, so it does not go while we add the peer. */
-	spin_lock(&owner->lock);
-	first = cmpxchg_release(&peer->owner, NULL, owner);
-	if (!first)
-		list_add_tail(&peer->owner_link, &owner->peers);
-	spin_unlock(&owner->lock);
-	if (!first)
-		return 0;
-	mmu_notifier_put(mn);
-	return first->mn.mm == current->mm ? 0 : -EPERM;
+/**
+ * upcall_owner_replace() - Bind a peer whose owner has died to the calling process
+ * @peer: Perhaps it has ended.
+ *
+ * Context: Process context, may sleep; nobody else changes the owner meanwhile.
+ * Return: 0, -ESHUTDOWN: it has ended, or an error of upcall_owner_bind(); it is as before then.
+ */
+int upcall_owner_replace(struct upcall_peer *peer)
+{
+	struct upcall_owner *owner = owner_get_current(), *old;
+	bool dead;
+
+	if (IS_ERR(owner))
+		return PTR_ERR(owner);
+	spin_lock(&peer->lock);
+	dead = peer->dead;
+	old = peer->owner;
+	if (!dead) {
+		spin_lock(&old->lock);
+		list_del(&peer->owner_link);
+		spin_unlock(&old->lock);
+		owner_add_locked(owner, peer);
+	}
+	spin_unlock(&peer->lock);
+	mmu_notifier_put(dead ? &owner->mn : &old->mn);
+	return dead ? -ESHUTDOWN : 0;
 }
 
 /**
@@ -275,6 +320,32 @@ void upcall_owner_unbind(struct upcall_peer *peer)
 	list_del(&peer->owner_link);
 	spin_unlock(&owner->lock);
 	mmu_notifier_put(&owner->mn);
+}
+
+/**
+ * upcall_owner_is_dead() - Whether the address space that a peer is bound to has gone
+ * @peer: Perhaps never bound.
+ * @death: Filled in if so.
+ *
+ * Context: Process context.
+ * Return: True if so.
+ */
+bool upcall_owner_is_dead(struct upcall_peer *peer, struct upcall_death *death)
+{
+	struct upcall_owner *owner;
+	bool dead = false;
+
+	spin_lock(&peer->lock);	/* it keeps the owner */
+	owner = peer->owner;
+	if (owner) {
+		spin_lock(&owner->lock);
+		dead = owner->dead;
+		if (dead)
+			*death = owner->death;
+		spin_unlock(&owner->lock);
+	}
+	spin_unlock(&peer->lock);
+	return dead;
 }
 
 /* A process may close its files before its address space goes, if somebody looks at that. */
@@ -310,18 +381,8 @@ static void owner_describe_kill(struct upcall_death *death)
  */
 void upcall_owner_death(struct upcall_peer *peer, u32 reason, struct upcall_death *death)
 {
-	struct upcall_owner *owner = peer_owner(peer);
-	bool dead = false;
-
 	memset(death, 0, sizeof(*death));
-	if (owner) {
-		spin_lock(&owner->lock);
-		dead = owner->dead;
-		if (dead)
-			*death = owner->death;
-		spin_unlock(&owner->lock);
-	}
-	if (dead)
+	if (upcall_owner_is_dead(peer, death))
 		return;
 	death->when = ktime_get();
 	death->reason = reason;

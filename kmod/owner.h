@@ -86,6 +86,8 @@ struct upcall_owner {
 };
 
 int upcall_owner_bind(struct upcall_peer *peer);
+int upcall_owner_replace(struct upcall_peer *peer);
+bool upcall_owner_is_dead(struct upcall_peer *peer, struct upcall_death *death);
 void upcall_owner_unbind(struct upcall_peer *peer);
 void upcall_owner_death(struct upcall_peer *peer, u32 reason, struct upcall_death *death);
 

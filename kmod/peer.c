@@ -23,7 +23,8 @@ static void peer_death_work(struct work_struct *work)
 
 	upcall_owner_death(peer, UPCALL_REASON_EXITED, &death);
 	UPCALL_HOOK(dying);
-	upcall_peer_kill(peer, &death);
+	if (!upcall_orphan(peer, &death))
+		upcall_peer_kill(peer, &death);
 	upcall_peer_put(peer);
 }
 
@@ -50,6 +51,7 @@ struct upcall_peer *upcall_peer_new(void)
 	upcall_ids_init(&peer->incoming);
 	upcall_ids_init(&peer->outgoing_ids);
 	upcall_async_init(peer);
+	upcall_orphan_init(peer);
 	mutex_init(&peer->refusal.mutex);
 	init_waitqueue_head(&peer->recv_wait);
 	init_waitqueue_head(&peer->event_wait);
@@ -98,6 +100,7 @@ void upcall_peer_put(struct upcall_peer *peer)
 	WARN_ON_ONCE(peer->owner && !peer->dead);
 	upcall_owner_unbind(peer);
 	upcall_ident_put(peer->ident);
+	upcall_ident_put(peer->adopter);
 	upcall_ids_exit(&peer->incoming);
 	upcall_ids_exit(&peer->outgoing_ids);
 	kfree_rcu(peer, rcu);
@@ -278,6 +281,26 @@ static struct upcall_call *peer_take_outgoing(struct upcall_peer *peer)
 }
 
 /**
+ * upcall_peer_give_up_calls() - What a peer has called is of interest to nobody any more
+ * @peer: None of its threads makes calls now, or it is dead and they fail.
+ *
+ * Context: Process context, may sleep.
+ */
+void upcall_peer_give_up_calls(struct upcall_peer *peer)
+{
+	struct upcall_call *call;
+
+	might_sleep();
+	upcall_refusal_forget(peer);
+	while ((call = peer_take_outgoing(peer))) {
+		upcall_call_abandon(call, -ESHUTDOWN);
+		upcall_call_put(call);
+		cond_resched();
+	}
+	upcall_async_stop(peer);
+}
+
+/**
  * upcall_peer_kill() - End a peer: its callbacks die, its calls are given up
  * @peer: Perhaps ended already: then nothing happens.
  * @death: Why.
@@ -290,7 +313,6 @@ static struct upcall_call *peer_take_outgoing(struct upcall_peer *peer)
 void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death)
 {
 	struct upcall_callback *cb;
-	struct upcall_call *call;
 
 	might_sleep();
 	spin_lock(&peer->lock);
@@ -305,13 +327,8 @@ void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death
 	spin_unlock(&peer->lock);
 	UPCALL_HOOK(dead);
 
-	upcall_refusal_forget(peer);
-	while ((call = peer_take_outgoing(peer))) {
-		upcall_call_abandon(call, -ESHUTDOWN);
-		upcall_call_put(call);
-		cond_resched();
-	}
-	upcall_async_stop(peer);
+	upcall_orphan_disarm(peer);
+	upcall_peer_give_up_calls(peer);
 	while ((cb = peer_first_callback(peer))) {
 		upcall_callback_retire(cb, UPCALL_RETIRE_DEATH, death);
 		upcall_callback_put(cb);
@@ -323,13 +340,16 @@ void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death
  * upcall_peer_config() - CONFIG
  * @peer: Bound to the calling process.
  * @flags: UPCALL_CONFIG_*, all that it is to have.
+ * @orphan_ns: With UPCALL_CONFIG_ADOPTABLE.
  *
  * Context: Process context.
  */
-void upcall_peer_config(struct upcall_peer *peer, u32 flags)
+void upcall_peer_config(struct upcall_peer *peer, u32 flags, u64 orphan_ns)
 {
 	spin_lock(&peer->lock);
 	peer->one_thread = flags & UPCALL_CONFIG_ONE_THREAD;
+	WRITE_ONCE(peer->adoptable, flags & UPCALL_CONFIG_ADOPTABLE);
+	peer->orphan_ns = orphan_ns;
 	spin_unlock(&peer->lock);
 }
 
@@ -382,6 +402,15 @@ __poll_t upcall_peer_poll(struct upcall_peer *peer, struct file *file, poll_tabl
 	return mask;
 }
 
+static const char *peer_state_locked(const struct upcall_peer *peer, int id)
+{
+	if (peer->dead)
+		return "ended";
+	if (peer->custody != UPCALL_OWNED)
+		return "orphaned";
+	return id ? "bound" : "unbound";
+}
+
 /**
  * upcall_peer_show() - What /proc/PID/fdinfo says of a peer
  * @peer: Any.
@@ -393,10 +422,10 @@ void upcall_peer_show(struct upcall_peer *peer, struct seq_file *m)
 {
 	u32 callbacks, queued, running, waiting, receivers;
 	int id = READ_ONCE(peer->id);
-	bool dead;
+	const char *state;
 
 	spin_lock(&peer->lock);
-	dead = peer->dead;
+	state = peer_state_locked(peer, id);
 	callbacks = peer->ncallbacks;
 	queued = peer->nqueued;
 	running = peer->nrunning;
@@ -404,7 +433,7 @@ void upcall_peer_show(struct upcall_peer *peer, struct seq_file *m)
 	receivers = peer->receivers;
 	spin_unlock(&peer->lock);
 	seq_printf(m, "upcall-peer:\t%d\n", id);
-	seq_printf(m, "upcall-state:\t%s\n", dead ? "ended" : id ? "bound" : "unbound");
+	seq_printf(m, "upcall-state:\t%s\n", state);
 	seq_printf(m, "upcall-callbacks:\t%u\n", callbacks);
 	seq_printf(m, "upcall-queued:\t%u\n", queued);
 	seq_printf(m, "upcall-running:\t%u\n", running);

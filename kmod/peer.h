@@ -20,20 +20,39 @@
 #include "room.h"
 
 struct upcall_call;
+struct upcall_callback;
+
+/* Whose a bound peer is that has not ended; the picture is in main.h. */
+enum upcall_custody {
+	UPCALL_OWNED,		/* its process's */
+	UPCALL_ORPHANING,	/* nobody's; what that process had under way is being ended */
+	UPCALL_ORPHANED,	/* nobody's, until a successor comes or the time is up */
+	UPCALL_ADOPTING,	/* one is binding it */
+	UPCALL_ABANDONED,	/* the time was up: it is about to end */
+};
 
 /**
  * struct upcall_peer - One open file of /dev/upcall
  * @refs: References: see DOC Lifetimes.
  * @lock: See DOC Locking.
  * @id: For LIST; 0 until it is bound. Set once.
- * @owner: The address space it belongs to; NULL until it is bound. Set once.
+ * @owner: The address space it belongs to; NULL until it is bound. Protected by @lock; replaced
+ *	while it is ADOPTING only.
+ * @mm: That of @owner; to be compared only, without a lock.
  * @owner_link: In @owner->peers. Protected by @owner->lock.
  * @death_work: Ends the peer when its address space has gone; holds a reference.
  * @ident: The process at the last verb that needed it. Protected by @lock; referenced.
  * @dead: It has ended. Set once, under @lock; lockless readers only spare themselves work.
  * @stub: The caller's side of a stub fd: bound to no process, and many may use it. Constant.
- * @one_thread: It declared UPCALL_CONFIG_ONE_THREAD. Protected by @lock.
- * @callbacks: struct upcall_callback, all that are not GONE. Protected by @lock, as all below.
+ * @one_thread: It declared UPCALL_CONFIG_ONE_THREAD. Protected by @lock, as all below.
+ * @adoptable: It declared UPCALL_CONFIG_ADOPTABLE.
+ * @custody: enum upcall_custody.
+ * @orphan_ns: How long it waits for a successor, once it is ORPHANED.
+ * @orphan_until: ORPHANED and later: CLOCK_MONOTONIC.
+ * @orphan_death: How its owner died, once it is not OWNED.
+ * @orphan_work: Ends it when the time is up; holds a reference while it is queued or runs.
+ * @adopter: Who adopted it last, referenced; NULL: nobody.
+ * @callbacks: struct upcall_callback, all that are not GONE.
  * @ncallbacks: How many.
  * @queue: Of QUEUED calls, in the order in which they are to be taken.
  * @nested: Of QUEUED calls those that lead back to calls of this peer; and all whose CANCEL
@@ -65,12 +84,20 @@ struct upcall_peer {
 	spinlock_t lock;	/* see DOC Locking */
 	int id;
 	struct upcall_owner *owner;
+	struct mm_struct *mm;
 	struct list_head owner_link;
 	struct work_struct death_work;
 	struct upcall_ident *ident;
 	bool dead;
 	bool stub;
 	bool one_thread;
+	bool adoptable;
+	enum upcall_custody custody;
+	u64 orphan_ns;
+	ktime_t orphan_until;
+	struct upcall_death orphan_death;
+	struct delayed_work orphan_work;
+	struct upcall_ident *adopter;
 
 	struct list_head callbacks;
 	u32 ncallbacks;
@@ -107,7 +134,8 @@ void upcall_peer_put(struct upcall_peer *peer);
 void upcall_peer_close(struct upcall_peer *peer);
 int upcall_peer_bind(struct upcall_peer *peer);
 void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death);
-void upcall_peer_config(struct upcall_peer *peer, u32 flags);
+void upcall_peer_give_up_calls(struct upcall_peer *peer);
+void upcall_peer_config(struct upcall_peer *peer, u32 flags, u64 orphan_ns);
 int upcall_peer_shutdown(struct upcall_peer *peer, u32 flags, u64 word);
 struct upcall_ident *upcall_peer_ident(struct upcall_peer *peer);
 struct upcall_peer *upcall_peer_next(int *id);
@@ -115,6 +143,16 @@ void upcall_peer_wake(struct upcall_peer *peer, u32 event);
 void upcall_peer_wake_locked(struct upcall_peer *peer, u32 event);
 __poll_t upcall_peer_poll(struct upcall_peer *peer, struct file *file, poll_table *wait);
 void upcall_peer_show(struct upcall_peer *peer, struct seq_file *m);
+
+/* orphan.c */
+void upcall_orphan_init(struct upcall_peer *peer);
+bool upcall_orphan(struct upcall_peer *peer, const struct upcall_death *death);
+void upcall_orphan_arm_locked(struct upcall_peer *peer);
+void upcall_orphan_disarm(struct upcall_peer *peer);
+
+/* adopt.c */
+int upcall_adopt(struct upcall_peer *peer, struct upcall_adopt *args);
+void upcall_adopt_show(const struct upcall_callback *cb, struct upcall_ids *ids);
 
 int upcall_list_check(const struct upcall_list *args);
 int upcall_list(struct upcall_list *args);

@@ -92,13 +92,13 @@ static bool share_has_room(const struct upcall_pool *pool, const struct upcall_s
 }
 
 static struct upcall_share *share_take(struct upcall_pool *pool, struct upcall_account *account,
-				       u32 bytes)
+				       u32 bytes, bool force)
 {
 	struct upcall_share *share = share_get(pool, account);
 
 	if (!share)
 		return ERR_PTR(-ENOMEM);
-	if (!share_has_room(pool, share, bytes)) {
+	if (!force && !share_has_room(pool, share, bytes)) {
 		if (!share->calls && !share->waiting)
 			share_free(pool, share);
 		return ERR_PTR(-EAGAIN);
@@ -108,6 +108,35 @@ static struct upcall_share *share_take(struct upcall_pool *pool, struct upcall_a
 	share->calls++;
 	share->bytes += bytes;
 	return share;
+}
+
+/* It may be over its bounds: see upcall_pool_force(). */
+static bool pool_has_bytes(const struct upcall_pool *pool, u32 bytes)
+{
+	return pool->bytes <= pool->max_bytes && bytes <= pool->max_bytes - pool->bytes;
+}
+
+static struct upcall_share *pool_take(struct upcall_pool *pool, struct upcall_account *account,
+				      u32 bytes, bool force)
+{
+	struct upcall_share *first = NULL, *below = NULL, *share;
+
+	for (; account; account = account->parent) {
+		share = share_take(pool, account, bytes, force);
+		if (IS_ERR(share)) {
+			/* Not beyond: a share in use has a parent that we did not take. */
+			share_drop_chain(pool, first, below, bytes);
+			return share;
+		}
+		if (below)
+			below->parent = share;
+		else
+			first = share;
+		below = share;
+	}
+	pool->calls++;
+	pool->bytes += bytes;
+	return first;
 }
 
 /**
@@ -125,26 +154,24 @@ static struct upcall_share *share_take(struct upcall_pool *pool, struct upcall_a
 struct upcall_share *upcall_pool_take(struct upcall_pool *pool, struct upcall_account *account,
 				      u32 bytes)
 {
-	struct upcall_share *first = NULL, *below = NULL, *share;
-
-	if (pool->calls >= pool->max_calls || bytes > pool->max_bytes - pool->bytes)
+	if (pool->calls >= pool->max_calls || !pool_has_bytes(pool, bytes))
 		return ERR_PTR(-EAGAIN);
-	for (; account; account = account->parent) {
-		share = share_take(pool, account, bytes);
-		if (IS_ERR(share)) {
-			/* Not beyond: a share in use has a parent that we did not take. */
-			share_drop_chain(pool, first, below, bytes);
-			return share;
-		}
-		if (below)
-			below->parent = share;
-		else
-			first = share;
-		below = share;
-	}
-	pool->calls++;
-	pool->bytes += bytes;
-	return first;
+	return pool_take(pool, account, bytes, false);
+}
+
+/**
+ * upcall_pool_force() - Take room for a call that was in the queue before
+ * @pool: Of that queue. It may be over its bounds then, and takes nothing else until it is below.
+ * @account: Of the caller.
+ * @bytes: Of the argument.
+ *
+ * Context: Under the lock of the queue.
+ * Return: The share, as upcall_pool_take(); ERR_PTR(-ENOMEM).
+ */
+struct upcall_share *upcall_pool_force(struct upcall_pool *pool, struct upcall_account *account,
+				       u32 bytes)
+{
+	return pool_take(pool, account, bytes, true);
 }
 
 /**
@@ -178,7 +205,7 @@ int upcall_pool_swap(struct upcall_pool *pool, struct upcall_share *share, u32 o
 	struct upcall_share *at;
 
 	if (new > old) {
-		if (new - old > pool->max_bytes - pool->bytes)
+		if (!pool_has_bytes(pool, new - old))
 			return -EAGAIN;
 		for (at = share; at; at = at->parent) {
 			if (at->bytes >= upcall_half_of_left(pool->max_bytes, pool->bytes,
@@ -223,7 +250,7 @@ bool upcall_pool_has_room(const struct upcall_pool *pool, const struct upcall_ac
 	static const struct upcall_share none;
 	const struct upcall_share *share;
 
-	if (pool->calls >= pool->max_calls || bytes > pool->max_bytes - pool->bytes)
+	if (pool->calls >= pool->max_calls || !pool_has_bytes(pool, bytes))
 		return false;
 	while (account->parent)
 		account = account->parent;

@@ -52,6 +52,8 @@ struct upcall_pool {
 
 struct upcall_share *upcall_pool_take(struct upcall_pool *pool, struct upcall_account *account,
 				      u32 bytes);
+struct upcall_share *upcall_pool_force(struct upcall_pool *pool, struct upcall_account *account,
+				       u32 bytes);
 int upcall_pool_swap(struct upcall_pool *pool, struct upcall_share *share, u32 old, u32 new);
 void upcall_pool_resize(struct upcall_pool *pool, struct upcall_share *share, u32 old, u32 new);
 void upcall_pool_drop(struct upcall_pool *pool, struct upcall_share *share, u32 bytes);

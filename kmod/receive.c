@@ -183,11 +183,16 @@ static int receive_wait(struct upcall_peer *peer, struct upcall_exchange *args,
 	return err;
 }
 
-/* An owner whose receiver leaves with a fatal signal is as good as dead. */
+/*
+ * An owner whose receiver leaves with a fatal signal is as good as dead. But one that may have a
+ * successor dies when its address space goes: then its peer is orphaned.
+ */
 static void receive_killed(struct upcall_peer *peer)
 {
 	struct upcall_death death;
 
+	if (READ_ONCE(peer->adoptable))
+		return;
 	upcall_owner_death(peer, UPCALL_REASON_EXITED, &death);
 	upcall_peer_kill(peer, &death);
 }

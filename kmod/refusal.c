@@ -160,8 +160,8 @@ bool upcall_refusal_ask(struct upcall_peer *peer, struct upcall_callback *cb,
 }
 
 /**
- * upcall_refusal_forget() - A peer has ended: nobody is to look for it any more
- * @peer: @dead is set, so it remembers no other refusal.
+ * upcall_refusal_forget() - A peer, or its process, has ended: nobody is to look for it any more
+ * @peer: @dead is set, or none of its threads makes calls now, so it remembers no other refusal.
  *
  * Context: Process context, may sleep.
  */

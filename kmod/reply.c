@@ -175,7 +175,8 @@ int upcall_call_refuse(struct upcall_peer *peer, u64 id, u32 err)
 	call = call_find_locked(peer, id);
 	ret = call_open_locked(call, &ended);
 	if (!ret) {
-		upcall_call_answer_locked(call, -(int)err, UPCALL_STAGE_NOT_DELIVERED);
+		upcall_call_answer_locked(call, -(int)err, call->ran ? UPCALL_STAGE_DELIVERED
+								     : UPCALL_STAGE_NOT_DELIVERED);
 		upcall_call_end_locked(call);
 		ended = call;
 	}

@@ -15,7 +15,7 @@ static void callback_stat_owner(struct upcall_callback *cb, struct upcall_stat *
 {
 	struct upcall_ids ids;
 
-	upcall_ident_show(cb->ident, &ids);
+	upcall_adopt_show(cb, &ids);
 	stat->uid = ids.uid;
 	stat->gid = ids.gid;
 	stat->pid = ids.pid;

@@ -78,7 +78,7 @@ static struct upcall_call *call_latest_locked(struct upcall_call *call)
 		if (old->caller_peer != call->caller_peer)
 			continue;
 		/* Somebody else's uid by now: its share of the queue is not ours. */
-		if (!(old->flags & UPCALL_CALL_LATEST) || old->op != call->op ||
+		if (!(old->flags & UPCALL_CALL_LATEST) || old->op != call->op || old->ran ||
 		    old->from->account != call->from->account)
 			return NULL;
 		return old;
@@ -225,7 +225,8 @@ int upcall_call_queue(struct upcall_call *call)
  */
 u32 upcall_call_stage_locked(const struct upcall_call *call)
 {
-	return call->state >= UPCALL_TAKEN ? UPCALL_STAGE_DELIVERED : UPCALL_STAGE_NOT_DELIVERED;
+	return call->state >= UPCALL_TAKEN || call->ran ? UPCALL_STAGE_DELIVERED
+							: UPCALL_STAGE_NOT_DELIVERED;
 }
 
 /**
@@ -268,7 +269,7 @@ static void call_leave_locked(struct upcall_call *call)
 		return;
 	call->left = true;
 	call->heir = upcall_account_ref(call->cb->ident->account);
-	call->heir_bytes = call->state == UPCALL_TAKEN ? call->arg_len : 0;
+	call->heir_bytes = call->state == UPCALL_TAKEN || call->keeps_arg ? call->arg_len : 0;
 	upcall_charge_force(call->heir, UPCALL_CALLS, 1);
 	upcall_charge_force(call->heir, UPCALL_BYTES, call->heir_bytes);
 	upcall_fds_move(call->fds, call->heir);
@@ -330,15 +331,15 @@ void upcall_call_end_locked(struct upcall_call *call)
 }
 
 /**
- * upcall_call_unqueue_locked() - Both ends of a call that was not delivered
+ * upcall_call_unqueue_locked() - Both ends of a call in the queue
  * @call: QUEUED. The owner's reference goes to the one who calls this.
- * @err: -errno for its caller; the stage is NOT_DELIVERED.
+ * @err: -errno for its caller; the stage is NOT_DELIVERED, unless it @ran.
  */
 void upcall_call_unqueue_locked(struct upcall_call *call, int err)
 {
 	upcall_event_node_drop(&call->node);
 	upcall_fds_drop(&call->fds);	/* it may stay for long, for its RESULT */
-	upcall_call_answer_locked(call, err, UPCALL_STAGE_NOT_DELIVERED);
+	upcall_call_answer_locked(call, err, upcall_call_stage_locked(call));
 	upcall_call_end_locked(call);
 }
 
@@ -379,7 +380,8 @@ bool upcall_call_delivered_locked(struct upcall_call *call)
 	cb->nrunning++;
 	cb->peer->nrunning++;
 	cb->delivered++;
-	cb->queued_ns += ktime_to_ns(ktime_sub(call->taken_at, call->queued_at));
+	if (!call->ran)
+		cb->queued_ns += ktime_to_ns(ktime_sub(call->taken_at, call->queued_at));
 	trace_upcall_delivered(call);
 	upcall_room_freed_locked(cb);
 	if (call->flags & UPCALL_CALL_ENDED) {
@@ -391,58 +393,4 @@ bool upcall_call_delivered_locked(struct upcall_call *call)
 	else if (call->answered)
 		upcall_call_cancel_locked(call);
 	return false;
-}
-
-/* True if it was not delivered, and will not be: the owner's reference is the caller's to put. */
-static bool call_take_back_locked(struct upcall_call *call, int err)
-{
-	if (call->state != UPCALL_QUEUED)
-		return upcall_room_leave_locked(call, err);
-	if (call->flags & UPCALL_CALL_ONEWAY)
-		return false;
-	upcall_call_unqueue_locked(call, err);
-	return true;
-}
-
-/**
- * upcall_call_withdraw() - Take a call back, if it was not delivered
- * @call: Submitted; the caller has a reference.
- *
- * Context: Process context.
- * Return: True if it will not run now, or has an answer; false if it may run.
- */
-bool upcall_call_withdraw(struct upcall_call *call)
-{
-	struct upcall_peer *owner = call_owner(call);
-	bool back, done;
-
-	spin_lock(&owner->lock);
-	back = call_take_back_locked(call, -ERESTARTSYS);
-	done = call->answered;
-	spin_unlock(&owner->lock);
-	if (back)
-		upcall_call_put(call);
-	return done;
-}
-
-/**
- * upcall_call_abandon() - Give a call up
- * @call: In any state, even NEW; the caller has a reference. A queued notification stays.
- * @err: -errno, if it has no answer yet.
- *
- * Context: Process context.
- */
-void upcall_call_abandon(struct upcall_call *call, int err)
-{
-	struct upcall_peer *owner = call_owner(call);
-	bool back;
-
-	spin_lock(&owner->lock);
-	back = call_take_back_locked(call, err);
-	if (!back && upcall_call_answer_locked(call, err, upcall_call_stage_locked(call)) &&
-	    call->state != UPCALL_NEW)
-		upcall_call_cancel_locked(call);
-	spin_unlock(&owner->lock);
-	if (back)
-		upcall_call_put(call);
 }

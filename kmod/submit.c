@@ -98,7 +98,9 @@ void upcall_submit_say_answer(struct upcall_invoke *args, struct upcall_call *ca
 		args->queued_ns = ktime_to_ns(ktime_sub(call->taken_at, call->queued_at));
 		args->run_ns = args->total_ns - args->queued_ns;
 	}
-	if (answer->err == -ESTALE || answer->err == -EOWNERDEAD)
+	args->reason = answer->reason;
+	args->exit_status = answer->exit_status;
+	if (!answer->reason && (answer->err == -ESTALE || answer->err == -EOWNERDEAD))
 		submit_say_callback(args, call->cb);
 }
 

@@ -62,6 +62,44 @@ TRACE_EVENT(upcall_refused,
 	TP_printk("handle=%llu caller=%d err=%d", __entry->handle, __entry->caller, __entry->err)
 );
 
+/* Its owner has died, and what that one had under way is ended: it waits for a successor. */
+TRACE_EVENT(upcall_orphaned,
+	TP_PROTO(struct upcall_peer *peer),
+	TP_ARGS(peer),
+	TP_STRUCT__entry(
+		__field(int, peer)
+		__field(u32, reason)
+		__field(u32, exit_status)
+		__field(u32, callbacks)
+	),
+	TP_fast_assign(
+		__entry->peer = READ_ONCE(peer->id);
+		__entry->reason = peer->orphan_death.reason;
+		__entry->exit_status = peer->orphan_death.exit_status;
+		__entry->callbacks = peer->ncallbacks;
+	),
+	TP_printk("peer=%d reason=%u exit_status=%u callbacks=%u", __entry->peer,
+		  __entry->reason, __entry->exit_status, __entry->callbacks)
+);
+
+/* It belongs to the calling process now. */
+TRACE_EVENT(upcall_adopted,
+	TP_PROTO(struct upcall_peer *peer),
+	TP_ARGS(peer),
+	TP_STRUCT__entry(
+		__field(int, peer)
+		__field(u32, callbacks)
+		__field(u32, queued)
+	),
+	TP_fast_assign(
+		__entry->peer = READ_ONCE(peer->id);
+		__entry->callbacks = peer->ncallbacks;
+		__entry->queued = peer->nqueued;
+	),
+	TP_printk("peer=%d callbacks=%u queued=%u", __entry->peer, __entry->callbacks,
+		  __entry->queued)
+);
+
 DECLARE_EVENT_CLASS(upcall_call_class,
 	TP_PROTO(struct upcall_call *call),
 	TP_ARGS(call),
@@ -103,6 +141,10 @@ DEFINE_EVENT(upcall_call_class, upcall_queued,
 
 /* Its owner has it. */
 DEFINE_EVENT(upcall_call_class, upcall_delivered,
+	TP_PROTO(struct upcall_call *call), TP_ARGS(call));
+
+/* Its owner died with it, and it is queued again: it is delivered once more, or ends. */
+DEFINE_EVENT(upcall_call_class, upcall_requeued,
 	TP_PROTO(struct upcall_call *call), TP_ARGS(call));
 
 /* Its owner replied, and the reply counts. */

@@ -77,6 +77,7 @@ SIZE(upcall_export, 24);
 SIZE(upcall_adopt, 24);
 OFFSET(upcall_adopt, peer, 8);
 OFFSET(upcall_adopt, callbacks, 16);
+OFFSET(upcall_adopt, reserved, 20);
 SIZE(upcall_config, 24);
 
 SIZE(upcall_invoke, 176);

@@ -193,24 +193,6 @@ TEST_F(identity, caller_outside_the_receivers_pid_namespace_has_no_pid)
 	puppet_kill(&inner, SIGKILL);
 }
 
-/* Field 22 of its stat: the 20th behind the name. */
-static uint64_t start_time_of(pid_t pid)
-{
-	char path[64], line[1024] = "", *at;
-	FILE *file;
-	int i;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-	file = fopen(path, "r");
-	if (!file)
-		return 0;
-	at = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
-	fclose(file);
-	for (i = 0; at && i < 20; i++)
-		at = strchr(at + 1, ' ');
-	return at ? strtoull(at, NULL, 10) : 0;
-}
-
 static void *invoke_thread(void *arg)
 {
 	struct puppet_mem *mem = arg;

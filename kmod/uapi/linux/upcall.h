@@ -35,7 +35,8 @@
  * command other than UPCALL_IOC_INFO; from then on every command of another
  * process is EPERM. All callbacks of a peer die when that process exits or execs,
  * when its last file descriptor is closed, when one of its threads leaves
- * UPCALL_IOC_EXCHANGE with a fatal signal, or by UPCALL_IOC_SHUTDOWN.
+ * UPCALL_IOC_EXCHANGE with a fatal signal, or by UPCALL_IOC_SHUTDOWN. A peer that was made
+ * adoptable outlives its process, for a successor: see UPCALL_IOC_ADOPT.
  *
  * poll(2) on a peer: EPOLLIN an event can be received (a small call, at least);
  * EPOLLHUP the peer has ended; EPOLLOUT a call may be made: cleared when a call of
@@ -79,6 +80,7 @@
 #define UPCALL_MAX_FDS		64	/* with one call or reply */
 #define UPCALL_MAX_NESTING	16	/* calls within calls */
 #define UPCALL_MAX_OUTGOING	16384	/* CALLs of one peer whose RESULT was not received */
+#define UPCALL_MAX_ORPHAN_NS	3600000000000ULL	/* that an orphan waits: an hour */
 #define UPCALL_LATEST_REACH	64	/* how far back LATEST looks for what it replaces */
 
 /*
@@ -170,7 +172,9 @@ struct upcall_info {
 						   * one is delivered when this one has had its
 						   * owner's end
 						   */
-#define UPCALL_REGISTER_IDEMPOTENT	(1U << 3) /* a successor may run a delivered call again */
+#define UPCALL_REGISTER_IDEMPOTENT	(1U << 3) /* a successor may run a delivered call again: see
+						   * ADOPT. Its argument is kept until its end
+						   */
 #define UPCALL_REGISTER_UNREFERENCED	(1U << 4) /* event when the last stub fd is closed; not
 						   * AUTO_RELEASE
 						   */
@@ -272,7 +276,10 @@ struct upcall_stat {
 	__aligned_u64 died_ns;		/* [out] CLOCK_MONOTONIC, 0 while it lives */
 	__aligned_u64 word;		/* [out] what the owner left; LIVE: "own" */
 
-	/* The owner as of REGISTER, in the caller's namespaces; unmapped: -1. Not set when DEAD. */
+	/*
+	 * The owner as of REGISTER, in the caller's namespaces; unmapped: -1. Not set when DEAD.
+	 * After an ADOPT pid and start_time are its successor's; access is as before.
+	 */
 	__u32 uid;			/* [out] effective */
 	__u32 gid;			/* [out] effective */
 	__u32 pid;			/* [out] of the process */
@@ -359,7 +366,9 @@ struct upcall_list_peer {
 	__u32 running;			/* calls to it */
 	__u32 waiting;			/* calls by it, without their result yet */
 	__u32 receivers;		/* threads that wait for events */
-	__u32 ended;			/* 1: it has ended, but is still open */
+	__u32 ended;			/* 1: it has ended, but is still open; 2: its process has,
+					 *	and it waits for a successor
+					 */
 };
 
 struct upcall_list_call {
@@ -468,7 +477,8 @@ struct upcall_export {
  *   EAGAIN      the callback's queue is full, or this uid has its half of it; with
  *               WAIT_ROOM it waits for room instead, until the deadline
  *   EINTR       a signal handler ran        (NOT_DELIVERED, or DELIVERED and call_id)
- *   EOWNERDEAD  the owner died, or shut down, with the call (DELIVERED)
+ *   EOWNERDEAD  the owner died, or shut down, with the call (DELIVERED); or one died, and its
+ *               successor ended the callback (DELIVERED)
  *   ECANCELED   cancelled, or aborted by RELEASE           (NOT_DELIVERED or DELIVERED)
  *   ESHUTDOWN   SHUTDOWN of this peer                      (NOT_DELIVERED or DELIVERED)
  *   EMSGSIZE    the reply is kept: needed is its length    (REPLIED, and call_id)
@@ -476,7 +486,8 @@ struct upcall_export {
  *               reply_fd_room by now, and are lost; its bytes were written (REPLIED)
  *   EFAULT      the reply or the struct could not be written (REPLIED; the reply is lost.
  *               ONEWAY: it is queued all the same)
- *   any other   the owner refused the call with it         (NOT_DELIVERED)
+ *   any other   the owner refused the call with it         (NOT_DELIVERED; DELIVERED if an
+ *               owner before this one died with it)
  */
 #define UPCALL_INVOKE_ONEWAY		(1U << 0) /* no answer wanted; returns once queued */
 #define UPCALL_INVOKE_NO_DEADLINE	(1U << 1) /* deadline_ns is 0 and not used */
@@ -599,7 +610,8 @@ struct upcall_exchange {
  *            `needed' descriptors or too many in flight, ENOMEM (its memory cgroup; may pass),
  *            EFAULT, EBADF, EINVAL: the call is still to be answered
  *   REFUSE   target: call; status: an errno, 1 to 511. The call was not run and will not
- *            be: its caller gets this errno and NOT_DELIVERED. ENOENT as above; EINVAL
+ *            be: its caller gets this errno and NOT_DELIVERED (DELIVERED, if it came with
+ *            UPCALL_CALL_AGAIN). ENOENT as above; EINVAL
  *   CANCEL   target: a call_id of this peer: of a CALL, or of an INVOKE that nobody waits for.
  *            Before delivery it is taken back, after it the owner gets CANCEL; a kept reply is
  *            dropped. The RESULT of a CALL still comes: ECANCELED, or what was faster; 0 also
@@ -663,6 +675,7 @@ struct upcall_event {
 #define UPCALL_CALL_LEFT	(1U << 4)	/* LIST: its caller does not wait any more */
 #define UPCALL_CALL_FDS_LOST	(1U << 5)	/* it came with descriptors, which are closed */
 #define UPCALL_CALL_LATEST	(1U << 6)	/* a notification sent as LATEST */
+#define UPCALL_CALL_AGAIN	(1U << 7)	/* an owner died with it, and may have run it */
 
 /*
  * CALL: run this, then REPLY or REFUSE with the id in call. The caller's ids are as of
@@ -742,18 +755,51 @@ struct upcall_shutdown {
 };
 
 /* ------------------------------------------------------------------------- */
-/* ADOPT: takes over the peer of a dead process. */
+/*
+ * ADOPT: takes over the peer of a dead process, whose callbacks go on as if nothing had
+ * happened. For a service that is restarted: whoever starts it keeps the peer open, too.
+ *
+ * A peer is adoptable when its process said so with CONFIG. When that process then exits or
+ * execs, and the file is still open elsewhere, the peer is an orphan: for at most orphan_ns, or
+ * until the last close. Then it ends, with the reason and the exit status of that process.
+ * A fatal signal does not end it before the process's memory goes; SHUTDOWN and the last
+ * close end it at any time. Of an orphan
+ *   - callbacks are LIVE, queued calls wait, and new ones are accepted; deadlines, signals and
+ *     CANCEL end them as ever
+ *   - delivered calls end with EOWNERDEAD and DELIVERED. Those of a callback that was registered
+ *     IDEMPOTENT, and is LIVE, go back into the queue, in front, in the order of their seq, even
+ *     beyond its limits, and are delivered again with UPCALL_CALL_AGAIN and the same id; so are
+ *     delivered notifications. But not a call whose caller has left, nor one that came with
+ *     descriptors: these end. What was delivered once is DELIVERED from then on, whatever
+ *     ends it, is not taken back by a signal (it is waited for again by its call_id), and not
+ *     replaced by LATEST
+ *   - its CANCEL events are dropped, RELEASED and UNREFERENCED wait for the successor
+ *   - what it called itself is given up, as by SHUTDOWN; its RESULTs are dropped
+ *   - every command is EPERM but INFO and ADOPT, and poll says no EPOLLHUP
+ *
+ * The successor is any process that has the file and the effective uid and user namespace
+ * which the dead one had when it last registered, called or asked STAT, or adopted it itself.
+ * From then on the peer is bound to it, as it was to the dead one, with all that CONFIG set. It
+ * finds the callbacks by LIST, and gives them cookies of its own by REBIND. Who may call
+ * them is as it was; they count against the uid that registered them.
+ *
+ * Errors: ENOENT (never bound), EPERM (another user), ESHUTDOWN (it has ended, or its time is
+ * up), EBUSY (its process lives, or another one adopts it), ENOMEM; tested in this order, EPERM
+ * never for being bound to another process. EFAULT: it is adopted. Who has waited for the
+ * process to exit is not told EBUSY, unless another process shares or examines its memory.
+ */
 struct upcall_adopt {
 	__u32 size;			/* [in] */
 	__u32 flags;			/* [in] 0 */
 	__aligned_u64 peer;		/* [out] upcall_list_peer.peer, to find its callbacks */
-	__u32 callbacks;		/* [out] that it has */
+	__u32 callbacks;		/* [out] that it has: RELEASED not yet received */
 	__u32 reserved;			/* [in] 0 */
 };
 
 /*
  * CONFIG: how this peer is to be treated. May be repeated; sets all members.
- * Errors: EINVAL (flags, members that do not belong to them).
+ * Errors: EINVAL (flags, members that do not belong to them, orphan_ns that is 0 or above
+ * UPCALL_MAX_ORPHAN_NS).
  */
 #define UPCALL_CONFIG_ONE_THREAD	(1U << 0) /* one thread makes and receives all its calls */
 #define UPCALL_CONFIG_ADOPTABLE		(1U << 1) /* outlives its process, for a successor */
@@ -761,7 +807,9 @@ struct upcall_adopt {
 struct upcall_config {
 	__u32 size;			/* [in] */
 	__u32 flags;			/* [in] UPCALL_CONFIG_* */
-	__aligned_u64 orphan_ns;	/* [in] ADOPTABLE: waits so long for a successor; else 0 */
+	__aligned_u64 orphan_ns;	/* [in] ADOPTABLE: waits so long for a successor, 1 to
+					 *	UPCALL_MAX_ORPHAN_NS; else 0
+					 */
 	__aligned_u64 events;		/* [in] mask of types beyond version 1: 0 */
 };
 
