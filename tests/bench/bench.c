@@ -13,10 +13,14 @@
 #define WAYS(m) \
 	m(floor) m(invoke) m(ring) m(futex) m(eventfd) m(pipe) m(stream) m(seqpacket) m(mq) \
 	m(seccomp) m(fuse) m(binder) \
+	m(library_caller) m(library_owner) \
 	m(async) m(notify) m(oneway_ring) m(oneway_eventfd) m(oneway_pipe) m(oneway_seqpacket) \
 	m(oneway_binder)
-#define FIGURES(m)
+#define ACROSS(m) \
+	m(floor) m(invoke) m(ring) m(futex) m(eventfd) m(pipe) m(seqpacket) m(mq) m(seccomp) m(binder)
+#define FIGURES(m)	m(nothing) m(stale) m(register) m(beside) m(death)
 
+#define COUNT(array)		(sizeof(array) / sizeof(*(array)))
 #define DECLARE_WAY(w)		extern const struct way way_##w;
 #define DECLARE_FIGURE(f)	extern const struct figure figure_##f;
 #define ADDRESS_WAY(w)		&way_##w,
@@ -26,6 +30,7 @@ WAYS(DECLARE_WAY)
 FIGURES(DECLARE_FIGURE)
 
 static const struct way *const ways[] = { WAYS(ADDRESS_WAY) };
+static const struct way *const ways_across[] = { ACROSS(ADDRESS_WAY) };
 static const struct figure *const figures[] = { FIGURES(ADDRESS_FIGURE) NULL };
 static const size_t sizes[] = { 8, 4096, 65536 };
 
@@ -60,9 +65,10 @@ static void run_figure(void *figure)
 
 int main(int argc, char **argv)
 {
+	bool across = false;
 	int option;
 
-	while ((option = getopt(argc, argv, "ip")) != -1) {
+	while ((option = getopt(argc, argv, "ipx")) != -1) {
 		switch (option) {
 		case 'i':
 			instructions = true;
@@ -70,13 +76,20 @@ int main(int argc, char **argv)
 		case 'p':
 			profiling = true;
 			break;
+		case 'x':
+			across = true;
+			break;
 		default:
 			return 2;
 		}
 	}
 	wanted = argv + optind;
 	become_starter();
-	for (size_t w = 0; w < sizeof(ways) / sizeof(*ways); w++) {
+	if (across) {
+		measure_across(ways_across, COUNT(ways_across));
+		return 0;
+	}
+	for (size_t w = 0; w < COUNT(ways); w++) {
 		for (size_t s = 0; s < 3 && sizes[s] <= (ways[w]->max ?: 8); s++)
 			measure_wanted(ways[w], sizes[s]);
 	}

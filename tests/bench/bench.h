@@ -93,6 +93,7 @@ extern const char *current_row;
 
 /* --- measure.c --- */
 void row(const char *name, const char *unit, double value);
+const char *time_unit(void);
 void skip(const char *why) __attribute__((noreturn));
 void fail(const char *what) __attribute__((noreturn));
 uint64_t now_ns(void);
@@ -103,6 +104,7 @@ void write_to(const char *file, const char *text);
 void *shared_memory(size_t bytes);
 void move_to(int cpu);
 void become_starter(void);
+pid_t begin_process(const char *name, void (*body)(void *arg), void *arg);
 void in_process(const char *name, void (*body)(void *arg), void *arg);
 void serving(struct run *run);
 void run_begin(struct run *run);

@@ -2,10 +2,11 @@
 # The lines of bench, and the targets, as JSON with a row to a line:
 #	awk -f json.awk -v machine=TEXT targets log
 FNR == NR {
-	if (NF == 4 && $1 != "#") {
-		factor[$1] = $2
-		of[$1] = $3
-		plus[$1] = $4
+	if (NF == 5 && $1 != "#") {
+		within[$1] = $2
+		factor[$1] = $3
+		of[$1] = $4
+		plus[$1] = $5
 	}
 	next
 }
@@ -19,7 +20,8 @@ $1 == "row" {
 # A target that rests on a row which was not measured is none
 function target(name)
 {
-	if (!(name in factor) || (of[name] != "-" && !(of[name] in value)))
+	if (!(name in factor) || (within[name] != "-" && within[name] != unit[name]) ||
+	    (of[name] != "-" && !(of[name] in value)))
 		return ""
 	return int(factor[name] * (of[name] == "-" ? 0 : value[of[name]]) + plus[name])
 }
@@ -28,7 +30,7 @@ END {
 	printf "{\"machine\": \"%s\",\n\"rows\": [", machine
 	for (i = 1; i <= n; i++) {
 		name = names[i]
-		t = unit[name] == "ns" && of[name] == "-" ? "" : target(name)
+		t = target(name)
 		printf "%s\n  {\"name\": \"%s\", \"%s\": %s%s}", (i > 1 ? "," : ""), name, unit[name],
 			value[name], (t == "" ? "" : ", \"target\": " t)
 	}

@@ -22,6 +22,11 @@ void row(const char *name, const char *unit, double value)
 	fflush(stdout);
 }
 
+const char *time_unit(void)
+{
+	return instructions ? "instructions" : "ns";
+}
+
 void skip(const char *why)
 {
 	printf("skip %s %s\n", current_row, why);

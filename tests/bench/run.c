@@ -64,10 +64,8 @@ void become_starter(void)
 	turn_realtime(STARTER_PRIORITY);
 }
 
-/* Runs @body in a process of its own, so that nothing of it stays. */
-void in_process(const char *name, void (*body)(void *arg), void *arg)
+pid_t begin_process(const char *name, void (*body)(void *arg), void *arg)
 {
-	int status;
 	pid_t pid;
 
 	current_row = name;
@@ -75,6 +73,7 @@ void in_process(const char *name, void (*body)(void *arg), void *arg)
 	must(pid);
 	if (pid == 0) {
 		setpgid(0, 0);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		alarm(PROCESS_LIMIT_S);
 		move_to(0);
 		turn_realtime(MEASURED_PRIORITY);
@@ -82,6 +81,15 @@ void in_process(const char *name, void (*body)(void *arg), void *arg)
 		fflush(stdout);
 		_exit(0);
 	}
+	return pid;
+}
+
+/* Runs @body in a process of its own, so that nothing of it stays. */
+void in_process(const char *name, void (*body)(void *arg), void *arg)
+{
+	pid_t pid = begin_process(name, body, arg);
+	int status;
+
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	kill(-pid, SIGKILL);
@@ -149,7 +157,7 @@ static void measure_run(void *arg)
 	struct run *run = arg;
 
 	run_begin(run);
-	row(current_row, instructions ? "instructions" : "ns", fastest(run_call, run, run->way->each ?: 1));
+	row(current_row, time_unit(), fastest(run_call, run, run->way->each ?: 1));
 	run_end(run);
 }
 

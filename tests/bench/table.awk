@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The table of 'make bench': awk -f rows.awk -f table.awk JSON
+function ratio(name,	to)
+{
+	to = name ~ /^across/ ? "across/futex" : "floor"
+	if (!(to in value) || unit[to] != unit[name] || name ~ /^death/)
+		return ""
+	return sprintf("%.2f %s", value[name] / value[to], to ~ /futex/ ? "futex" : "floor")
+}
+
 END {
-	printf "%-20s %18s %8s %10s\n", machine, "", "x floor", "target"
+	printf "%s\n%-20s %20s %14s %12s\n", machine, "", "", "in terms of", "target"
 	for (i = 1; i <= n; i++) {
 		name = names[i]
-		times = unit[name] == unit["floor"] && !(name ~ /^across/) ? \
-			sprintf("%.2f", value[name] / value["floor"]) : ""
 		text = ""
 		if (target[name] != "")
-			text = sprintf("%10s  %s", grouped(target[name]),
-				       value[name] <= target[name] + 0 ? "met" : "MISSED")
-		printf "%-20s %18s %8s %s\n", name, grouped(value[name]) " " unit[name], times, text
+			text = sprintf("%12s  %s", grouped(target[name]),
+				       (value[name] <= target[name] + 0 ? "met" : "MISSED"))
+		printf "%-20s %20s %14s %s\n", name, grouped(value[name]) " " unit[name], ratio(name), text
 	}
 }

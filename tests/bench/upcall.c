@@ -34,6 +34,21 @@ uint64_t callback_register(int fd, uint32_t flags)
 	return reg.handle;
 }
 
+/* A call with the argument of @run, and an answer of 8 bytes. */
+struct upcall_invoke invoke_make(const struct run *run, uint64_t target, uint64_t *result)
+{
+	return (struct upcall_invoke){
+		.size = sizeof(struct upcall_invoke),
+		.flags = UPCALL_INVOKE_NO_DEADLINE,
+		.target = target,
+		.arg = (uintptr_t)run->arg,
+		.arg_len = (uint32_t)run->size,
+		.reply = (uintptr_t)result,
+		.reply_room = sizeof(*result),
+		.reply_max = sizeof(*result),
+	};
+}
+
 /* Answers every call with answer() of its argument, one EXCHANGE each. */
 void owner_serve(int fd)
 {

@@ -29,16 +29,7 @@ static void serve(struct run *run)
 static void connect_caller(struct run *run)
 {
 	fd = peer_open();
-	invoke = (struct upcall_invoke){
-		.size = sizeof(invoke),
-		.flags = UPCALL_INVOKE_NO_DEADLINE,
-		.target = *(uint64_t *)run->shared,
-		.arg = (uintptr_t)run->arg,
-		.arg_len = (uint32_t)run->size,
-		.reply = (uintptr_t)&result,
-		.reply_room = sizeof(result),
-		.reply_max = sizeof(result),
-	};
+	invoke = invoke_make(run, *(uint64_t *)run->shared, &result);
 }
 
 static uint64_t call(struct run *run)
