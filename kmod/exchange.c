@@ -9,6 +9,7 @@
 #include "call.h"
 #include "callback.h"
 #include "exchange.h"
+#include "hook.h"
 #include "main.h"
 #include "peer.h"
 
@@ -265,6 +266,7 @@ int upcall_exchange(struct upcall_peer *peer, struct upcall_exchange *args,
 	int err;
 
 	err = exchange_run(&exchange, user, usize);
+	UPCALL_HOOK(unwaiting);
 	if (exchange.wait)
 		upcall_async_unwait(peer, exchange.wait);
 	return err;

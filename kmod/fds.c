@@ -17,6 +17,7 @@
 #include <linux/uaccess.h>
 #include <linux/upcall.h>
 #include "fds.h"
+#include "hook.h"
 #include "main.h"
 #include "quota.h"
 
@@ -278,6 +279,7 @@ int upcall_fds_deliver(struct upcall_fds *fds, void __user *to)
 	err = fds_find_room(fds);
 	if (!err)
 		err = fds_install(fds);
+	UPCALL_HOOK(fds_installed);
 	if (!err)
 		err = fds_write(fds, to);
 	if (err)
