@@ -106,7 +106,7 @@ TEST_F(unmap, argument_while_it_is_read_is_efault_and_nothing_queued)
 
 TEST_F(unmap, numbers_of_descriptors_while_they_are_read_are_efault_and_none_taken)
 {
-	int *fds = (int *)self->stall.page - 1, reader, writer;
+	int *fds = (int *)self->stall.page - 1, reader = -1, writer = -1;
 	struct upcall_invoke args = SEND_ARGS(self->handle, fds, 2);
 
 	ASSERT_EQ(0, pipe_new(&reader, &writer));
@@ -298,7 +298,7 @@ TEST_F(unmap, commands_of_a_thread_that_waits_are_not_needed_any_more)
 
 /* --- all at once ------------------------------------------------------------------------- */
 
-#define ROUNDS	1200
+#define ROUNDS	400
 
 /* Pages that come and go while the others use them; at rest they are there. */
 struct flicker {
@@ -368,7 +368,7 @@ static void *flickering_main(void *arg)
 	}
 }
 
-TEST_F(unmap, of_everything_all_the_time_fails_calls_and_confuses_none)
+TEST_F_TIMEOUT(unmap, of_everything_all_the_time_fails_calls_and_confuses_none, 90)
 {
 	struct flicker flicker = { .pages = pages_alloc(5) + PAGE };
 	struct flickering owner = { .fd = self->owner, .flicker = &flicker };

@@ -287,6 +287,27 @@ TEST_F(limits, deadline_is_etimedout_before_quota_is_edquot_before_argument_is_e
 	EXPECT_EQ(0, usage(self->caller).queued_bytes);
 }
 
+TEST_F(limits, of_a_uid_are_edquot_to_commands_too_after_their_deadline_before_their_argument)
+{
+	static const uint32_t types[] = { UPCALL_COMMAND_CALL, UPCALL_COMMAND_NOTIFY };
+	struct upcall_command cmd;
+	size_t i;
+
+	ASSERT_EQ(0, parameter_set("max_queued_bytes_user", 100));
+	for (i = 0; i < LENGTH(types); i++) {
+		cmd = (struct upcall_command){ .type = types[i], .target = self->handle,
+			.deadline_ns = 1, .data = 8, .data_len = 200 };
+		EXPECT_EQ(-ETIMEDOUT, command(self->caller, &cmd));
+		cmd.deadline_ns = 0;
+		cmd.flags = UPCALL_INVOKE_NO_DEADLINE;
+		EXPECT_EQ(-EDQUOT, command(self->caller, &cmd));
+		EXPECT_EQ(UPCALL_STAGE_NOT_DELIVERED, cmd.stage);
+		cmd.data_len = 100;
+		EXPECT_EQ(-EFAULT, command(self->caller, &cmd));
+	}
+	EXPECT_EQ(0, usage(self->caller).queued_bytes);
+}
+
 TEST_F(limits, lowered_max_payload_is_einval_beyond_it)
 {
 	struct upcall_register reg = REGISTER_ARGS(.max_arg = 1001);

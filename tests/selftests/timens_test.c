@@ -93,6 +93,45 @@ TEST_F(timens, deadline_of_a_call_from_inside_is_shown_as_outside)
 	EXPECT_EQ(INNER(call.deadline_ns), self->inner.mem->inv.deadline_ns);
 }
 
+/* An asynchronous call; @mem->value: how far ahead. Its id is in @mem->handle then. */
+static int call_with_deadline(struct puppet_mem *mem)
+{
+	struct upcall_command cmd = { .type = UPCALL_COMMAND_CALL, .target = mem->handle,
+		.deadline_ns = now_ns() + mem->value };
+	int err = command(my_peer, &cmd);
+
+	mem->inv.deadline_ns = cmd.deadline_ns;
+	mem->handle = cmd.call_id;
+	return err;
+}
+
+TEST_F(timens, deadline_of_an_asynchronous_call_is_kept_by_the_clock_inside)
+{
+	struct puppet_mem *mem = self->inner.mem;
+	struct upcall_event_call call;
+	uint64_t before = now_ns();
+
+	mem->handle = self->handle;
+	mem->value = SECOND / 2;
+	ASSERT_EQ(0, puppet_do(&self->inner, call_with_deadline));
+	ASSERT_EQ(UPCALL_EVENT_RESULT, puppet_do(&self->inner, do_receive));
+	EXPECT_EQ(mem->handle, mem->event.result.call_id);
+	EXPECT_EQ(ETIMEDOUT, mem->event.result.error);
+	EXPECT_EQ(UPCALL_STAGE_NOT_DELIVERED, mem->event.result.stage);
+	/* as outside: not before */
+	EXPECT_LE(before + SECOND / 2, now_ns());
+	EXPECT_LE(mem->inv.deadline_ns, INNER(now_ns()));
+
+	mem->handle = self->handle;
+	mem->value = 60 * SECOND;
+	ASSERT_EQ(0, puppet_do(&self->inner, call_with_deadline));
+	ASSERT_EQ(0, next_call(my_peer, &call));
+	EXPECT_EQ(mem->inv.deadline_ns, INNER(call.deadline_ns));
+	ASSERT_EQ(0, reply(my_peer, call.call, 0, NULL, 0));
+	ASSERT_EQ(UPCALL_EVENT_RESULT, puppet_do(&self->inner, do_receive));
+	EXPECT_EQ(0, mem->event.result.error);
+}
+
 TEST_F(timens, stat_shows_times_as_inside)
 {
 	uint64_t before = now_ns(), handle, died;

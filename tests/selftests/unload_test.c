@@ -7,7 +7,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <sys/syscall.h>
-#include "upcall_test.h"
+#include "fds.h"
 
 #define MODULE	"/lib/modules/upcall.ko"
 #define LOADED	"/sys/module/upcall"
@@ -149,6 +149,82 @@ TEST_F_TIMEOUT(unload, while_owners_die_and_their_files_are_closed_elsewhere, 15
 		ASSERT_EQ(0, unload_at_once());
 		EXPECT_EQ(SIGKILL, reap(owner));
 		EXPECT_EQ(SIGKILL, reap(other));
+		ASSERT_EQ(0, load(self->params));
+	}
+}
+
+/* --- with descriptors on their way ------------------------------------------------- */
+
+#define RIDING	8	/* calls in the queue, each with UPCALL_MAX_FDS */
+
+/* Shared: what the owner has registered. */
+struct rider {
+	uint64_t handle;
+	bool ready;
+};
+
+static int rider_owner(void *arg)
+{
+	struct upcall_register reg = REGISTER_FDS_ARGS(.access = UPCALL_ACCESS_ANYONE);
+	struct rider *rider = arg;
+
+	if (verb(peer_open(), UPCALL_IOC_REGISTER, &reg))
+		return 1;
+	rider->handle = reg.handle;
+	__atomic_store_n(&rider->ready, true, __ATOMIC_RELEASE);
+	for (;;)
+		pause();
+}
+
+static int end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	return reap(pid);
+}
+
+/* Fills its queue with ends of @writer. */
+static bool fill_queue(int fd, uint64_t handle, int writer)
+{
+	int fds[UPCALL_MAX_FDS], i;
+
+	for (i = 0; i < UPCALL_MAX_FDS; i++)
+		fds[i] = writer;
+	for (i = 0; i < RIDING; i++) {
+		if (send_fds(fd, handle, fds, UPCALL_MAX_FDS))
+			return false;
+	}
+	return true;
+}
+
+TEST_F(unload, with_descriptors_queued_is_refused_and_then_leaves_none_open)
+{
+	struct rider *rider = shared_alloc(sizeof(*rider));
+	int reader = -1, writer = -1, caller, i;
+	pid_t owner;
+
+	for (i = 0; i < ROUNDS / 3; i++) {
+		rider->ready = false;
+		owner = spawn(rider_owner, rider);
+		ASSERT_TRUE(eventually(__atomic_load_n(&rider->ready, __ATOMIC_ACQUIRE)));
+		caller = peer_open();
+		ASSERT_EQ(0, pipe_new(&reader, &writer));
+		ASSERT_TRUE(fill_queue(caller, rider->handle, writer));
+		close(writer);
+		EXPECT_EQ(-EWOULDBLOCK, unload());
+		if (variant->owner_first) {
+			EXPECT_EQ(SIGKILL, end(owner));
+			EXPECT_EQ(-EWOULDBLOCK, unload());
+			close(caller);
+		} else {
+			close(caller);
+			EXPECT_EQ(-EWOULDBLOCK, unload());
+			EXPECT_FALSE(writer_is_closed(reader));
+			EXPECT_EQ(SIGKILL, end(owner));
+		}
+		ASSERT_EQ(0, unload_at_once());
+		/* Its workqueue is gone: nobody else is there to close them. */
+		EXPECT_TRUE(eventually(writer_is_closed(reader)));
+		close(reader);
 		ASSERT_EQ(0, load(self->params));
 	}
 }
