@@ -168,34 +168,55 @@ source_files="
 	scripts/const_structs.checkpatch
 	scripts/kernel-doc"
 
-unpack_source()		# TARBALL, or a .deb that holds it
+# make_cached DIR COMMAND...: makes the cache's folder DIR by running COMMAND there; whole or not at all
+make_cached()
+{
+	local dir=$cache/$1 new
+
+	[ -e "$dir" ] && return
+	mkdir -p "$cache"
+	new=$(mktemp -d "$cache/.new.XXXXXX")
+	chmod 755 "$new"
+	(cd "$new" && "${@:2}") || { rm -rf "$new"; return 1; }
+	# Another run may have been faster
+	mv -T "$new" "$dir" 2>/dev/null || rm -rf "$new"
+}
+
+unpack_tarball()	# DEB
+{
+	dpkg-deb --fsys-tarfile "$1" | tar -x --strip-components=3 ./usr/src/linux-source-6.1.tar.xz
+}
+
+# The kernel's source: installed, or fetched once for all that is made out of it
+source_tarball()
+{
+	local tarball=linux-source-6.1.tar.xz
+
+	[ -r /usr/src/$tarball ] && { say /usr/src/$tarball; return; }
+	(fetch linux-source-6.1-tarball unpack_tarball linux-source-6.1) || die "no linux-source-6.1"
+	say "$cache/linux-source-6.1-tarball/$tarball"
+}
+
+unpack_source()		# TARBALL
 {
 	local -a members
 	local f
 
 	for f in $source_files; do members+=("linux-source-6.1/$f"); done
-	case $1 in
-	*.deb)	dpkg-deb --fsys-tarfile "$1" | tar -xO ./usr/src/linux-source-6.1.tar.xz ;;
-	*)	cat "$1" ;;
-	esac | tar -xJ --strip-components=1 "${members[@]}"
+	tar -xJf "$1" --strip-components=1 "${members[@]}"
 }
 
 # The dozen files of the kernel's source that tests and checks use
 kernel_source()
 {
-	local name dir tarball=/usr/src/linux-source-6.1.tar.xz new
+	local name tarball
 
 	# another list of files is another folder
 	name=linux-source-6.1-$(cksum <<<"$source_files" | cut -d' ' -f1)
-	dir=$cache/$name
-	if [ ! -e "$dir" ] && [ -r $tarball ]; then
+	if [ ! -e "$cache/$name" ]; then
+		tarball=$(source_tarball) || exit 1
 		say "unpacking kselftest and checkpatch from $tarball" >&2
-		mkdir -p "$cache"
-		new=$(mktemp -d "$cache/.new.XXXXXX")
-		chmod 755 "$new"
-		(cd "$new" && unpack_source $tarball) || { rm -rf "$new"; die "cannot unpack $tarball"; }
-		mv -T "$new" "$dir" 2>/dev/null || rm -rf "$new"
+		make_cached "$name" unpack_source "$tarball" || die "cannot unpack $tarball"
 	fi
-	(fetch "$name" unpack_source linux-source-6.1) || die "no linux-source-6.1"
-	say "$dir"
+	say "$cache/$name"
 }

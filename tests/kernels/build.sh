@@ -46,28 +46,16 @@ arguments=()
 
 # --- the source ----------------------------------------------------------------
 
-unpack_whole()		# TARBALL, or a .deb that holds it
-{
-	case $1 in
-	*.deb)	dpkg-deb --fsys-tarfile "$1" | tar -xO ./usr/src/linux-source-6.1.tar.xz ;;
-	*)	cat "$1" ;;
-	esac | tar -xJ --strip-components=1
-}
-
 whole_source()
 {
-	local dir=$cache/linux-source-6.1-whole tarball=/usr/src/linux-source-6.1.tar.xz new
+	local name=linux-source-6.1-whole tarball
 
-	if [ ! -e "$dir" ] && [ -r $tarball ]; then
+	if [ ! -e "$cache/$name" ]; then
+		tarball=$(source_tarball) || exit 1
 		tell "unpacking $tarball, about a minute"
-		mkdir -p "$cache"
-		new=$(mktemp -d "$cache/.new.XXXXXX")
-		chmod 755 "$new"
-		(cd "$new" && unpack_whole $tarball) || { rm -rf "$new"; die "cannot unpack $tarball"; }
-		mv -T "$new" "$dir"
+		make_cached "$name" tar -xJf "$tarball" --strip-components=1 || die "cannot unpack $tarball"
 	fi
-	(fetch linux-source-6.1-whole unpack_whole linux-source-6.1) || die "no linux-source-6.1"
-	say "$dir"
+	say "$cache/$name"
 }
 
 # --- the configuration ---------------------------------------------------------
