@@ -73,7 +73,7 @@ static void hold_until(uint64_t count)
 /* How many callbacks count against @uid. */
 static uint32_t callbacks_of(int fd, uint32_t uid)
 {
-	struct upcall_list_user users[16];
+	struct upcall_list_user users[16] = { 0 };
 	struct upcall_list list = {
 		.size = sizeof(list), .what = UPCALL_LIST_USERS, .record_size = sizeof(*users),
 		.buffer = (uintptr_t)users, .buffer_len = sizeof(users),
