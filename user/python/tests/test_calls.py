@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What crosses, either way, and what a caller is told when nothing does."""
+import asyncio
 import errno
 import os
 import pickle
@@ -255,6 +256,26 @@ class Errors(Case):
                 self.peer.stub(target)
         with self.assertRaises(TypeError):
             self.peer.export(5)
+
+    def test_a_number_that_does_not_fit_is_a_value_error_and_not_cut_off(self):
+        self.wrapper = self.peer.export(bytes)
+        stub = self.stub(self.wrapper)
+        for attempt in (lambda: stub(b"", op=1 << 32), lambda: stub(b"", op=-1),
+                        lambda: asyncio.run(stub.aio(b"", op=1 << 32)),
+                        lambda: stub.notify(b"", op=1 << 32),
+                        lambda: self.stub(self.wrapper, reply_max=-1),
+                        lambda: self.stub(self.wrapper, signature=1 << 64),
+                        lambda: self.peer.export(bytes, word=1 << 64),
+                        lambda: self.peer.export(bytes, max_arg=-1)):
+            with self.assertRaises(ValueError):
+                attempt()
+        self.assertEqual(len(self.peer._table), 1)
+        self.assertEqual(len(self.caller._results), 0)
+
+    def test_a_timeout_of_infinity_is_none(self):
+        self.wrapper = self.peer.export(lambda _data: b"%d" % (upcall.current().deadline is None))
+        for timeout in float("inf"), 1e30, None:
+            self.assertEqual(self.stub(self.wrapper)(timeout=timeout), b"1")
 
 
 class Waiting(Case):

@@ -86,6 +86,19 @@ class Collector(Case):
         self.assertEqual(self.other._entry.index, entry.index)
         self.assertIsNone(self.peer._table.find(cookie, handle))
 
+    def test_an_event_from_before_a_swap_finds_what_is_there_now(self):
+        wrapper = self.peer.export(bytes)
+        old = wrapper._entry.cookie
+        wrapper.rebind(bytearray)
+        self.assertNotEqual(wrapper._entry.cookie, old)
+        self.assertIs(self.peer._table.find(old, wrapper.handle), wrapper._entry)
+
+    def test_an_event_that_is_faster_than_its_registration_is_found_too(self):
+        entry = self.peer._table.add()
+        self.assertIs(self.peer._table.find(entry.cookie, 12345), entry)
+        self.assertIsNone(self.peer._table.find(entry.cookie + (1 << 32), 12345))
+        self.peer._table.remove(entry)
+
     def test_an_exception_in_del_costs_nothing_but_its_message(self):
         class Callable:
             def __call__(self, data):
@@ -214,17 +227,18 @@ class Collector(Case):
         until(lambda: len(self.peer._table) == 1, "the last RELEASED")
 
     def test_a_closed_peer_is_collected_with_all_that_was_its(self):
-        peer = self.open()
-        gone = weakref.ref(peer)
-        self.doCleanups.__self__._cleanups.pop()    # which holds it
-        wrapper = peer.export(bytes)
-        peer.start()
-        until(lambda: peer._receiver._threads, "its thread")
-        peer.close()
-        until(lambda: not peer._receiver._threads, "its end")
-        del peer, wrapper
-        collect()
-        until(lambda: (collect(), gone() is None)[1], "its end")
+        def use():
+            with upcall.Peer(self.where) as peer:
+                wrapper = peer.export(bytes)
+                peer.start()
+                self.stub(wrapper)(b"")
+            return weakref.ref(peer), weakref.ref(wrapper)
+        gone = use()
+
+        def are_gone():
+            collect()
+            return gone[0]() is None and gone[1]() is None
+        until(are_gone, "the end of its thread")
 
 
 class Oneself(Case):

@@ -10,6 +10,8 @@ from typing import Callable, Iterator
 
 from ._native import CALL_STUB, NO_DEADLINE, lib
 
+_LONGEST = 1e9          # seconds: 31 years are for ever
+
 
 class Call:
     """Who calls and what for: the kernel's word, as of the moment when the call was made.
@@ -82,7 +84,10 @@ def deadline_in(timeout: float | None) -> int:
     """As the library takes it: seconds from now, but not after the deadline of the call on
     whose behalf this one is made."""
     call = running.get()
-    deadline = NO_DEADLINE if timeout is None else time.monotonic_ns() + int(max(0, timeout) * 1e9)
+    if timeout is None or timeout > _LONGEST:
+        deadline = NO_DEADLINE
+    else:
+        deadline = time.monotonic_ns() + int(max(0, timeout) * 1e9)
     if call and call.deadline is not None:
         deadline = min(deadline, call.deadline)
     return deadline

@@ -54,6 +54,25 @@ class Start(ctypes.Structure):
     ]
 
 
+def fits(value: int, bits: int, what: str = "a number") -> int:
+    """The value, if it is an unsigned one of so many bits: ctypes itself would cut it off."""
+    if not 0 <= value < 1 << bits:
+        raise ValueError(f"{what} has to be 0 to 2**{bits} - 1, not {value}")
+    return value
+
+
+class _U32(c_uint32):
+    @classmethod
+    def from_param(cls, value):
+        return c_uint32(fits(value, 32))
+
+
+class _U64(c_uint64):
+    @classmethod
+    def from_param(cls, value):
+        return value if isinstance(value, c_uint64) else c_uint64(fits(value, 64))
+
+
 _OBJECT = POINTER(c_void_p)     # where a _new() or an open writes its pointer
 
 _PROTOTYPES = {
@@ -62,42 +81,42 @@ _PROTOTYPES = {
     "close": (None, c_void_p),
     "shutdown": (c_int, c_void_p),
     "fd": (c_int, c_void_p),
-    "stat": (c_int, c_void_p, c_uint64, POINTER(Stat), c_size_t),
+    "stat": (c_int, c_void_p, _U64, POINTER(Stat), c_size_t),
     "options_new": (c_int, _OBJECT),
     "options_free": (None, c_void_p),
     "options_set_label": (c_int, c_void_p, c_char_p),
-    "options_set_access": (None, c_void_p, c_uint32, c_uint32),
-    "options_set_signature": (None, c_void_p, c_uint64),
+    "options_set_access": (None, c_void_p, _U32, _U32),
+    "options_set_signature": (None, c_void_p, _U64),
     "options_set_serial": (None, c_void_p, c_int),
     "options_set_unreferenced": (None, c_void_p, c_int),
     "options_set_auto_release": (None, c_void_p, c_int),
-    "options_set_word": (None, c_void_p, c_uint64),
-    "options_set_limits": (None, c_void_p, c_uint32, c_uint32, c_uint64),
-    "register": (c_int, c_void_p, c_void_p, c_uint64, POINTER(c_uint64)),
-    "rebind": (c_int, c_void_p, c_uint64, c_uint64),
-    "release": (c_int, c_void_p, c_uint64, c_uint32),
-    "export": (c_int, c_void_p, c_uint64, POINTER(c_int)),
-    "next": (c_int, c_void_p, c_uint64, _OBJECT),
+    "options_set_word": (None, c_void_p, _U64),
+    "options_set_limits": (None, c_void_p, _U32, _U32, _U64),
+    "register": (c_int, c_void_p, c_void_p, _U64, POINTER(c_uint64)),
+    "rebind": (c_int, c_void_p, _U64, _U64),
+    "release": (c_int, c_void_p, _U64, _U32),
+    "export": (c_int, c_void_p, _U64, POINTER(c_int)),
+    "next": (c_int, c_void_p, _U64, _OBJECT),
     "reply": (c_int, c_void_p, c_int32, c_char_p, c_size_t),
     "refuse": (c_int, c_void_p, c_int),
     "incoming_free": (None, c_void_p),
     "call_new": (c_int, c_void_p, _OBJECT),
     "call_free": (None, c_void_p),
-    "call_set_signature": (None, c_void_p, c_uint64),
-    "call_set_reply_max": (None, c_void_p, c_uint32),
+    "call_set_signature": (None, c_void_p, _U64),
+    "call_set_reply_max": (None, c_void_p, _U32),
     "call_set_interruptible": (None, c_void_p, c_int),
     "call_set_latest": (None, c_void_p, c_int),
-    "call_invoke": (c_int, c_void_p, c_uint64, c_uint32, c_char_p, c_size_t, c_uint64),
-    "call_notify": (c_int, c_void_p, c_uint64, c_uint32, c_char_p, c_size_t, c_uint64),
-    "call_wait": (c_int, c_void_p, c_uint64),
+    "call_invoke": (c_int, c_void_p, _U64, _U32, c_char_p, c_size_t, _U64),
+    "call_notify": (c_int, c_void_p, _U64, _U32, c_char_p, c_size_t, _U64),
+    "call_wait": (c_int, c_void_p, _U64),
     "start": (c_int, c_void_p, POINTER(Start), POINTER(c_uint64)),
-    "cancel": (c_int, c_void_p, c_uint64),
+    "cancel": (c_int, c_void_p, _U64),
     "commands_new": (c_int, c_void_p, _OBJECT),
     "commands_free": (None, c_void_p),
-    "commands_release": (c_int, c_void_p, c_uint64, c_uint32),
+    "commands_release": (c_int, c_void_p, _U64, _U32),
     "commands_send": (c_int, c_void_p),
-    "publish": (c_int, c_void_p, c_char_p, c_uint64),
-    "withdraw": (c_int, c_void_p, c_char_p, c_uint64),
+    "publish": (c_int, c_void_p, c_char_p, _U64),
+    "withdraw": (c_int, c_void_p, c_char_p, _U64),
     "lookup": (c_int, c_void_p, c_char_p, POINTER(c_uint64)),
 }
 
@@ -182,6 +201,6 @@ class NativePeer:
         ptr, self.ptr = self.ptr, None
         lib.close(ptr)
 
-    def __del__(self) -> None:
+    def __del__(self, close=lib.close) -> None:     # as the interpreter ends, lib may be gone
         if self.ptr:
-            lib.close(self.ptr)
+            close(self.ptr)

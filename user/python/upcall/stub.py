@@ -11,7 +11,7 @@ from typing import Any, TYPE_CHECKING
 
 from . import codecs
 from ._current import deadline_in, running
-from ._native import DEFAULT_REPLY_MAX, START_SIGNATURE, START_STUB, NativePeer, Start, lib, new
+from ._native import DEFAULT_REPLY_MAX, START_SIGNATURE, START_STUB, NativePeer, Start, fits, lib, new
 from ._outcome import Outcome
 from .errors import AccessDenied, Deadlock, Stage, check
 from .wrapper import Wrapper, signature_number
@@ -42,10 +42,10 @@ class Stub:
         self._given_peer = peer
         self._name = target if isinstance(target, str) else None
         self._handle = target if isinstance(target, int) else None
-        if self._handle is not None and not 0 <= self._handle < 1 << 64:
-            raise ValueError(f"{target} is no handle")
+        if self._handle is not None:
+            fits(self._handle, 64, "a handle")
         self._native = None if fd is None else _open_stub(fd)
-        self._codec, self._timeout, self._reply_max = codecs.find(codec), timeout, reply_max
+        self._codec, self._timeout, self._reply_max = codecs.find(codec), timeout, fits(reply_max, 32, "reply_max")
         self._signature = None if signature is None else signature_number(signature)
         self._uid = uid
 
@@ -61,7 +61,7 @@ class Stub:
         Signals are seen to while it waits: Ctrl-C raises KeyboardInterrupt, and gives the call up.
 
         Errors: Error and what is below it; RemoteError, Failure; whatever the codec raises."""
-        data, deadline = self._codec.encode(arg), deadline_in(self._seconds(timeout))
+        data, deadline = self._prepare(arg, timeout, op)
         native, handle = self._target()
         outcome = self._invoke(native, handle, op, data, deadline)
         newer = self._newer(handle, outcome)
@@ -72,7 +72,7 @@ class Stub:
     async def aio(self, arg: Any = None, *, timeout: float | None = _DEFAULT, op: int = 0) -> Any:
         """As calling it, without blocking the asyncio loop that runs: it receives on the
         peer's descriptor, unless a thread does. A task that is cancelled gives the call up."""
-        data, deadline = self._codec.encode(arg), deadline_in(self._seconds(timeout))
+        data, deadline = self._prepare(arg, timeout, op)
         handle = None if self._native else self._resolve()
         outcome = await self._start(handle, op, data, deadline)
         newer = self._newer(handle, outcome)
@@ -84,7 +84,7 @@ class Stub:
                op: int = 0) -> None:
         """Call, and do not wait: there is no answer. latest: it takes the place of the last such
         one that still waits. Errors: as a call's before it is delivered."""
-        data, deadline = self._codec.encode(arg), deadline_in(self._seconds(timeout))
+        data, deadline = self._prepare(arg, timeout, op)
         native, handle = self._target()
         outcome = self._notify(native, handle, op, data, deadline, latest)
         newer = self._newer(handle, outcome)
@@ -141,8 +141,11 @@ class Stub:
         newer = self._resolve()
         return newer if newer != handle else None
 
-    def _seconds(self, timeout: float | None) -> float | None:
-        return self._timeout if timeout is _DEFAULT else timeout
+    def _prepare(self, arg: Any, timeout: float | None, op: int) -> tuple[bytes, int]:
+        """The bytes and the deadline of a call that can be made."""
+        fits(op, 32, "op")
+        timeout = self._timeout if timeout is _DEFAULT else timeout
+        return self._codec.encode(arg), deadline_in(timeout)
 
     # --- how ---
 

@@ -9,8 +9,8 @@ from ctypes import c_int, c_uint64
 from typing import Any, Callable, NamedTuple, TYPE_CHECKING
 
 from . import codecs
-from ._native import DEFAULT_MAX_ARG, DEFAULT_QUEUED_BYTES, DEFAULT_QUEUED_CALLS, MAX_LABEL, lib, \
-    new
+from ._native import DEFAULT_MAX_ARG, DEFAULT_QUEUED_BYTES, DEFAULT_QUEUED_CALLS, MAX_LABEL, fits, \
+    lib, new
 from .errors import Error, check
 
 if TYPE_CHECKING:
@@ -157,6 +157,9 @@ def _label(function: Callable, label: str | None) -> bytes:
 
 
 def _register(peer: object, options: Options, label: bytes, cookie: int, handle: c_uint64) -> None:
+    for number, bits in ((options.word, 64), (options.max_arg, 32), (options.queued_calls, 32),
+                         (options.queued_bytes, 64), (options.access[1], 32)):
+        fits(number, bits)
     err, made = new(lib.options_new)
     check(err)
     try:
@@ -176,7 +179,9 @@ def _register(peer: object, options: Options, label: bytes, cookie: int, handle:
 
 def signature_number(signature: str | int) -> int:
     """What both sides compare: a number, or the hash of a text that describes the interface."""
-    return lib.signature(signature.encode()) if isinstance(signature, str) else signature
+    if isinstance(signature, str):
+        return lib.signature(signature.encode())
+    return fits(signature, 64, "a signature")
 
 
 def _collected(garbage: deque, waker: Waker, handle: int, names: list[str]) -> None:
