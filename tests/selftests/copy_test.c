@@ -19,7 +19,7 @@ FIXTURE_SETUP(copy)
 	int err = stall_make(&self->in, false) ? : stall_make(&self->out, true);
 
 	if (err)
-		SKIP(return, "no userfaultfd here that holds the kernel up: %s", strerror(-err));
+		SKIP_TEST("no userfaultfd here that holds the kernel up: %s", strerror(-err));
 	self->owner = peer_open();
 	self->caller = peer_open();
 	ASSERT_LE(0, self->owner);

@@ -67,11 +67,11 @@ static pid_t start_owner(int (*fn)(void *), void *arg)
 FIXTURE_SETUP(unload)
 {
 	if (access(MODULE, R_OK))
-		SKIP(return, "where the module comes from is not known: no " MODULE);
+		SKIP_TEST("where the module comes from is not known: no " MODULE);
 	if (!access("/sys/kernel/debug/kcsan", F_OK))
-		SKIP(return, "KCSAN was told which functions to watch, where they are now");
+		SKIP_TEST("KCSAN was told which functions to watch, where they are now");
 	if (access("/proc/self/stack", R_OK))
-		SKIP(return, "where a thread sleeps is not told: no /proc/self/stack");
+		SKIP_TEST("where a thread sleeps is not told: no /proc/self/stack");
 	ASSERT_EQ(0, hook_clear());
 	my_peer = peer_open();
 	ASSERT_LE(0, my_peer);

@@ -55,7 +55,7 @@ FIXTURE_SETUP(never)
 	if (variant->fuse) {
 		err = fuse_file_make(&self->file);
 		if (err)
-			SKIP(return, "no FUSE here, nor " FUSE_MODULE ": %s", strerror(-err));
+			SKIP_TEST("no FUSE here, nor " FUSE_MODULE ": %s", strerror(-err));
 		fuse_file = &self->file;
 	}
 	my_peer = peer_open();
@@ -64,7 +64,7 @@ FIXTURE_SETUP(never)
 	self->other = puppet_new();
 	err = puppet_do(&self->stuck, map_never);
 	if (err && !variant->fuse)
-		SKIP(return, "no userfaultfd here that holds the kernel up: %s", strerror(-err));
+		SKIP_TEST("no userfaultfd here that holds the kernel up: %s", strerror(-err));
 	ASSERT_EQ(0, err);
 	self->handle = register_new(my_peer, 1, UPCALL_ACCESS_SAME_USER);
 	ASSERT_NE(0, self->handle);

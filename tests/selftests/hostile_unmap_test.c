@@ -20,7 +20,7 @@ FIXTURE_SETUP(unmap)
 	int err = stall_make(&self->stall, false);
 
 	if (err)
-		SKIP(return, "no userfaultfd here that holds the kernel up: %s", strerror(-err));
+		SKIP_TEST("no userfaultfd here that holds the kernel up: %s", strerror(-err));
 	self->owner = peer_open();
 	self->caller = peer_open();
 	ASSERT_TRUE(alone(self->owner));

@@ -29,7 +29,7 @@ FIXTURE_SETUP(memcg)
 	self->handle = puppet_register(&self->owner, UPCALL_ACCESS_ANYONE);
 	ASSERT_NE(0, self->handle);
 	if (mkdir(GROUP, 0755) || access(GROUP "/memory.max", W_OK))
-		SKIP(return, "no memory cgroups (v2) here");
+		SKIP_TEST("no memory cgroups (v2) here");
 	ASSERT_TRUE(enter(self->caller.pid));
 }
 

@@ -28,7 +28,7 @@ FIXTURE_VARIANT_ADD(timens, ahead) {
 FIXTURE_SETUP(timens)
 {
 	if (unshare(CLONE_NEWTIME))
-		SKIP(return, "no time namespaces here: %s", strerror(errno));
+		SKIP_TEST("no time namespaces here: %s", strerror(errno));
 	/* There is no time before the machine's first second. */
 	ASSERT_TRUE(eventually(now_ns() > 2 * SECOND));
 	ASSERT_TRUE(write_to("/proc/self/timens_offsets", variant->offset));

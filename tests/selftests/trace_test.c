@@ -11,7 +11,7 @@ FIXTURE(trace) {
 FIXTURE_SETUP(trace)
 {
 	if (!trace_start(&self->trace, 64 << 20))
-		SKIP(return, "tracing is not there (instances of tracefs, as root)");
+		SKIP_TEST("tracing is not there (instances of tracefs, as root)");
 	my_peer = peer_open();
 	ASSERT_LE(0, my_peer);
 	self->owner = puppet_new();

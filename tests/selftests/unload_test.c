@@ -87,12 +87,12 @@ static int unload_at_once(void)
 FIXTURE_SETUP(unload)
 {
 	if (access(MODULE, R_OK))
-		SKIP(return, "where the module comes from is not known: no " MODULE);
+		SKIP_TEST("where the module comes from is not known: no " MODULE);
 	if (!access("/sys/kernel/debug/kcsan", F_OK))
-		SKIP(return, "KCSAN was told which functions to watch, where they are now");
+		SKIP_TEST("KCSAN was told which functions to watch, where they are now");
 	read_params(self->params, sizeof(self->params));
 	if (unload_at_once())
-		SKIP(return, "the module is in use, or may not be unloaded");
+		SKIP_TEST("the module is in use, or may not be unloaded");
 	ASSERT_EQ(0, load(self->params));
 	self->ready = shared_alloc(sizeof(bool));
 }
