@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A peer is orphaned, adopted and ended at the same time: who is first, and what is left. */
+#include "kselftest_harness.h"
+#include <pthread.h>
+#include "hook.h"
+#include "adopt.h"
+
+#define AGAIN	UPCALL_REGISTER_IDEMPOTENT
+
+/* An ADOPT by a thread of the test. */
+struct adopter {
+	pthread_t thread;
+	int peer;
+	int ret;
+	bool done;
+};
+
+static void *adopter_main(void *arg)
+{
+	struct adopter *adopter = arg;
+
+	adopter->ret = adopt(adopter->peer, NULL);
+	__atomic_store_n(&adopter->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static int adopter_start(struct adopter *adopter, int peer)
+{
+	*adopter = (struct adopter){ .peer = peer };
+	return pthread_create(&adopter->thread, NULL, adopter_main, adopter);
+}
+
+static bool adopter_done(struct adopter *adopter)
+{
+	return __atomic_load_n(&adopter->done, __ATOMIC_ACQUIRE);
+}
+
+static int adopter_join(struct adopter *adopter)
+{
+	pthread_join(adopter->thread, NULL);
+	return adopter->ret;
+}
+
+/* The owner is dead, and the work that follows stopped at @point. */
+static bool dies_up_to(FIXTURE_DATA(adopt) *self, const char *point)
+{
+	return !hook_arm(point) && puppet_kill(&self->owner, SIGKILL) == SIGKILL &&
+	       hook_is_hit(point);
+}
+
+TEST_F(adopt, who_saw_the_owner_die_waits_until_it_is_an_orphan)
+{
+	struct adopter adopter;
+
+	ASSERT_TRUE(dies_up_to(self, "dying"));
+	ASSERT_EQ(0, adopter_start(&adopter, self->peer));
+	ASSERT_EQ(0, hook_arm("orphaning"));
+	ASSERT_EQ(0, hook_resume("dying"));
+	ASSERT_TRUE(hook_is_hit("orphaning"));
+	EXPECT_FALSE(adopter_done(&adopter));
+	EXPECT_EQ(2, listed_peer(my_peer, self->owner.pid).ended);
+	ASSERT_EQ(0, hook_resume("orphaning"));
+	EXPECT_EQ(0, adopter_join(&adopter));
+	EXPECT_EQ(UPCALL_STATE_LIVE, stat_of(my_peer, self->handle).state);
+}
+
+TEST_F(adopt, last_close_before_it_is_an_orphan)
+{
+	ASSERT_TRUE(call_is_delivered(self));
+	ASSERT_TRUE(dies_up_to(self, "dying"));
+	ASSERT_EQ(0, close(self->peer));
+	EXPECT_EQ(-EOWNERDEAD, puppet_wait(&self->caller));
+	EXPECT_EQ(UPCALL_STATE_DEAD, stat_of(my_peer, self->handle).state);
+	EXPECT_EQ(0, hook_resume("dying"));
+}
+
+TEST_F(adopt, last_close_in_the_middle)
+{
+	uint64_t again = register_flags(&self->owner, AGAIN);
+	struct puppet other = puppet_new();
+
+	ASSERT_TRUE(call_is_delivered(self));
+	puppet_call_start(&other, again);
+	ASSERT_EQ(UPCALL_EVENT_CALL, puppet_do(&self->owner, do_receive));
+	ASSERT_TRUE(dies_up_to(self, "orphaning"));
+	ASSERT_EQ(0, close(self->peer));
+	EXPECT_EQ(-EOWNERDEAD, puppet_wait(&self->caller));
+	EXPECT_EQ(-EOWNERDEAD, puppet_wait(&other));
+	EXPECT_EQ(UPCALL_STAGE_DELIVERED, other.mem->inv.stage);
+	EXPECT_EQ(SIGKILL, (int)other.mem->inv.exit_status);
+	EXPECT_EQ(0, hook_resume("orphaning"));
+	kill(other.pid, SIGKILL);
+}
+
+static void *close_main(void *peer)
+{
+	close(*(int *)peer);
+	return NULL;
+}
+
+TEST_F(adopt, last_close_while_the_calls_of_the_dead_one_are_given_up)
+{
+	uint64_t other = puppet_register(&self->caller, UPCALL_ACCESS_ANYONE);
+	pthread_t closer;
+	int i;
+
+	self->owner.mem->inv.target = other;
+	for (i = 0; i < 10; i++)
+		ASSERT_EQ(0, puppet_do(&self->owner, do_async));
+	ASSERT_TRUE(dies_up_to(self, "orphaning"));
+	ASSERT_EQ(0, hook_arm("dead"));
+	ASSERT_EQ(0, pthread_create(&closer, NULL, close_main, &self->peer));
+	ASSERT_TRUE(hook_is_hit("dead"));
+	ASSERT_EQ(0, hook_resume("orphaning"));
+	EXPECT_TRUE(eventually(queued(other) == 0));
+	ASSERT_EQ(0, hook_resume("dead"));
+	EXPECT_EQ(0, pthread_join(closer, NULL));
+}
+
+TEST_F(adopt, signal_to_a_caller_in_the_middle_leaves_it_a_call_to_come_back_to)
+{
+	struct upcall_event_call call;
+
+	self->handle = register_flags(&self->owner, AGAIN);
+	ASSERT_EQ(0, puppet_catch(&self->caller, 0));
+	ASSERT_TRUE(call_is_delivered(self));
+	ASSERT_TRUE(dies_up_to(self, "orphaning"));
+	ASSERT_EQ(0, kill(self->caller.pid, SIGUSR1));
+	EXPECT_EQ(-EINTR, puppet_wait(&self->caller));
+	EXPECT_EQ(UPCALL_STAGE_DELIVERED, self->caller.mem->inv.stage);
+	ASSERT_EQ(0, hook_resume("orphaning"));
+	ASSERT_EQ(0, adopt(self->peer, NULL));
+	puppet_start(&self->caller, do_invoke);
+	ASSERT_EQ(0, answer(self->peer, 8, &call));
+	EXPECT_EQ(0, puppet_wait(&self->caller));
+	EXPECT_EQ(8, self->caller.mem->inv.status);
+}
+
+TEST_F(adopt, revoked_in_the_middle_nothing_is_run_again)
+{
+	union any_event event;
+
+	self->handle = register_flags(&self->owner, AGAIN);
+	ASSERT_TRUE(call_is_delivered(self));
+	ASSERT_TRUE(dies_up_to(self, "orphaning"));
+	ASSERT_EQ(0, release(my_peer, self->handle, UPCALL_RELEASE_ABORT));
+	EXPECT_EQ(-ECANCELED, puppet_wait(&self->caller));
+	ASSERT_EQ(0, hook_resume("orphaning"));
+	ASSERT_EQ(0, adopt(self->peer, NULL));
+	EXPECT_EQ(UPCALL_EVENT_RELEASED, next_event(self->peer, &event));
+	EXPECT_TRUE(nothing_to_receive(self->peer));
+}
+
+TEST_F(adopt, of_two_at_once_one_is_ebusy)
+{
+	struct puppet heir = puppet_new();
+
+	ASSERT_EQ(0, puppet_give(&heir, self->peer));
+	ASSERT_TRUE(orphan(self));
+	ASSERT_EQ(0, hook_arm("adopting"));
+	puppet_start(&heir, do_adopt);
+	ASSERT_TRUE(hook_is_hit("adopting"));
+	EXPECT_EQ(-EBUSY, adopt(self->peer, NULL));
+	EXPECT_EQ(2, listed_peer(my_peer, self->owner.pid).ended);
+	ASSERT_EQ(0, hook_resume("adopting"));
+	EXPECT_EQ(0, puppet_wait(&heir));
+	EXPECT_EQ((uint32_t)heir.pid, stat_of(my_peer, self->handle).pid);
+	kill(heir.pid, SIGKILL);
+}
+
+TEST_F(adopt, adopter_killed_in_the_middle_leaves_it_to_the_next)
+{
+	struct puppet heir = puppet_new();
+
+	ASSERT_EQ(0, puppet_give(&heir, self->peer));
+	ASSERT_TRUE(orphan(self));
+	ASSERT_EQ(0, hook_arm("adopting"));
+	puppet_start(&heir, do_adopt);
+	ASSERT_TRUE(hook_is_hit("adopting"));
+	ASSERT_EQ(0, kill(heir.pid, SIGKILL));
+	ASSERT_EQ(0, hook_resume("adopting"));
+	ASSERT_EQ(SIGKILL, reap(heir.pid));
+	/* It was never the owner. */
+	EXPECT_EQ((uint32_t)self->owner.pid, stat_of(my_peer, self->handle).pid);
+	EXPECT_EQ(0, adopt(self->peer, NULL));
+	EXPECT_EQ((uint32_t)getpid(), stat_of(my_peer, self->handle).pid);
+}
+
+static int bind_another(struct puppet_mem *mem)
+{
+	(void)mem;
+	return configure(peer_open(), 0, 0);
+}
+
+TEST_F(adopt, adopter_killed_when_it_can_no_more_fail_leaves_an_orphan_of_its_own)
+{
+	struct puppet heir = puppet_new();
+
+	ASSERT_EQ(0, puppet_give(&heir, self->peer));
+	ASSERT_EQ(0, puppet_do(&heir, bind_another));
+	ASSERT_TRUE(orphan(self));
+	ASSERT_EQ(0, hook_arm("adopting"));
+	puppet_start(&heir, do_adopt);
+	ASSERT_TRUE(hook_is_hit("adopting"));
+	ASSERT_EQ(0, kill(heir.pid, SIGKILL));
+	ASSERT_EQ(0, hook_resume("adopting"));
+	ASSERT_EQ(SIGKILL, reap(heir.pid));
+	EXPECT_EQ((uint32_t)heir.pid, stat_of(my_peer, self->handle).pid);
+	EXPECT_EQ(0, adopt(self->peer, NULL));
+}
+
+TEST_F(adopt, time_that_is_up_comes_before_an_adopter_who_is_late)
+{
+	ASSERT_EQ(0, adoptable(&self->owner, 1));
+	ASSERT_TRUE(call_queues(self));
+	ASSERT_EQ(0, hook_arm("orphan_due"));
+	ASSERT_EQ(SIGKILL, puppet_kill(&self->owner, SIGKILL));
+	ASSERT_TRUE(hook_is_hit("orphan_due"));
+	EXPECT_EQ(-ESHUTDOWN, adopt(self->peer, NULL));
+	ASSERT_EQ(0, hook_resume("orphan_due"));
+	EXPECT_EQ(-ESTALE, puppet_wait(&self->caller));
+	EXPECT_EQ(UPCALL_REASON_EXITED, self->caller.mem->inv.reason);
+}
+
+TEST_F(adopt, last_close_when_the_time_is_up)
+{
+	ASSERT_EQ(0, adoptable(&self->owner, 1));
+	ASSERT_TRUE(call_queues(self));
+	ASSERT_EQ(0, hook_arm("orphan_due"));
+	ASSERT_EQ(SIGKILL, puppet_kill(&self->owner, SIGKILL));
+	ASSERT_TRUE(hook_is_hit("orphan_due"));
+	ASSERT_EQ(0, close(self->peer));
+	EXPECT_EQ(-ESTALE, puppet_wait(&self->caller));
+	EXPECT_EQ(UPCALL_REASON_EXITED, self->caller.mem->inv.reason);
+	EXPECT_EQ(0, hook_resume("orphan_due"));
+}
+
+/* Stopped in the middle of its ADOPT, until the time of the orphan has passed. */
+static bool adopter_is_late(FIXTURE_DATA(adopt) *self, struct puppet *heir)
+{
+	uint64_t until;
+
+	if (puppet_give(heir, self->peer) || adoptable(&self->owner, 500) ||
+	    !call_queues(self) || hook_arm("adopting"))
+		return false;
+	puppet_kill(&self->owner, SIGKILL);
+	until = in_ms(700);
+	puppet_start(heir, do_adopt);
+	if (!hook_is_hit("adopting"))
+		return false;
+	while (now_ns() < until)
+		sched_yield();
+	return listed_peer(my_peer, self->owner.pid).ended == 2;
+}
+
+TEST_F(adopt, time_does_not_pass_while_one_adopts)
+{
+	struct puppet heir = puppet_new();
+
+	ASSERT_TRUE(adopter_is_late(self, &heir));
+	ASSERT_EQ(0, hook_resume("adopting"));
+	EXPECT_EQ(0, puppet_wait(&heir));
+	EXPECT_EQ(UPCALL_STATE_LIVE, stat_of(my_peer, self->handle).state);
+	kill(heir.pid, SIGKILL);
+}
+
+TEST_F(adopt, time_has_passed_when_the_one_who_adopted_is_killed)
+{
+	struct puppet heir = puppet_new();
+
+	ASSERT_TRUE(adopter_is_late(self, &heir));
+	ASSERT_EQ(0, kill(heir.pid, SIGKILL));
+	ASSERT_EQ(0, hook_resume("adopting"));
+	EXPECT_EQ(-ESTALE, puppet_wait(&self->caller));
+	EXPECT_EQ((uint32_t)UPCALL_REASON_EXITED, self->caller.mem->inv.reason);
+	EXPECT_TRUE(eventually(stat_of(my_peer, self->handle).state == UPCALL_STATE_DEAD));
+}
+
+TEST_F(adopt, no_hook_is_left)
+{
+	EXPECT_TRUE(hook_is_quiet());
+}
+
+TEST_HARNESS_MAIN
