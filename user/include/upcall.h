@@ -226,14 +226,19 @@ int upcall_set_adoptable(struct upcall_peer *peer, int on, int64_t orphan_ms);
 
 /**
  * upcall_adopt() - Take over the peer of a dead process
- * @peer: By upcall_open_fd(), not used for anything else yet.
+ * @peer: By upcall_open_fd(), not used for anything else yet. After fork() alone, too: the child's
+ *	copy of its parent's object is of no use, a new one on a dup(2) of its descriptor is.
  * @number: Its number, if not NULL: struct upcall_list_peer.peer, and upcall_list_callback.peer of its
  *	callbacks.
  * @callbacks: How many it has, if not NULL.
  *
  * Then find the callbacks by upcall_listing_new(), and give each its function by
  * upcall_callback_adopt(), or its cookie by upcall_rebind(), before anything is received:
- * calls wait till then. It is not adoptable again before upcall_set_adoptable() is called again.
+ * calls wait till then. What RELEASED and UNREFERENCED of the process before were not received
+ * come with its cookies.
+ *
+ * It is as adoptable as it was, but this library does not know it: call upcall_set_adoptable()
+ * again, before upcall_set_one_thread() if that is to be called.
  *
  * Return: 0; -EBUSY its owner lives; -EPERM of another user; -ENOENT nobody has used it yet: do so;
  * -ESHUTDOWN it has ended, or nobody came in time.
@@ -555,7 +560,10 @@ int upcall_incoming_oneway(const struct upcall_incoming *incoming);
 uint64_t upcall_incoming_seq(const struct upcall_incoming *incoming);
 /* Bytes that the caller accepts. */
 uint32_t upcall_incoming_reply_max(const struct upcall_incoming *incoming);
-/* UPCALL_CALL_*; for instance UPCALL_CALL_STUB: it came through a stub. */
+/*
+ * UPCALL_CALL_*. For instance UPCALL_CALL_STUB, it came through a stub; or UPCALL_CALL_AGAIN, an owner
+ * before this one died with it and may have run it: upcall_refuse() then says DELIVERED.
+ */
 uint32_t upcall_incoming_flags(const struct upcall_incoming *incoming);
 /* Descriptors that the caller takes with the reply. */
 uint32_t upcall_incoming_reply_fd_max(const struct upcall_incoming *incoming);
