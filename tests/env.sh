@@ -13,6 +13,10 @@ say()	{ printf '%s\n' "$*"; }
 die()	{ printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 have()	{ command -v "$1" >/dev/null; }
 
+# Debian's packages for a guest that runs what is in Python and in Node
+# shellcheck disable=SC2034 # used by those who source this
+interpreters="python3-minimal libpython3-stdlib nodejs"
+
 # quietly LOG COMMAND...: its output is of interest only if it fails
 quietly()
 {

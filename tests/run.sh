@@ -19,8 +19,7 @@ set -eu
 . "${0%/*}/env.sh"
 
 limit=${VM_TIMEOUT:-900}	# seconds, for each boot
-# Languages, each with a suite user/NAME/tests/run, and Debian's packages to run them
-bindings="python node" interpreters="python3-minimal libpython3-stdlib nodejs"
+bindings="python node"		# languages, each with a suite user/NAME/tests/run
 kernel='' slow=1 title='' until=${UPCALL_UNTIL:-}
 if [ "${1:-}" = --kernel ]; then
 	kernel=$2 slow=$sanitizer_slowness title=$2

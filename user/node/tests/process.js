@@ -143,6 +143,9 @@ claim('examples_do_what_they_say', needsProcesses, async (t) => {
 	const inC = spawnSync('lib_caller', ['upper', 'hello'], { encoding: 'utf8', timeout: LIMIT });
 
 	assert.equal(inC.stdout, 'HELLO\n');
+	const story = spawnSync(process.execPath, ['--expose-gc', '/usr/bin/node_story.js'], { encoding: 'utf8', timeout: LIMIT });
+
+	assert.equal(story.stdout, 'a closure of Node\na closure of Node\nStale NOT_DELIVERED\n');
 	child.kill('SIGTERM');
 	assert.equal((await once(child, 'exit'))[0], 0);
 	assert.throws(() => upcall.lookup('upper'), { code: 'ENOENT' });
