@@ -296,7 +296,7 @@ class Waiting(Case):
             seen.append(call.cancelled)
         self.wrapper = self.peer.export(slow)
         self.peer.start(threads=2)      # one of them hears of it
-        call = Thread(self.stub(self.wrapper), timeout=0.5)
+        call = Thread(self.stub(self.wrapper), timeout=2)
         entered.wait(LIMIT)
         self.raises(upcall.TimedOut, upcall.DELIVERED, call.outcome)
         until(lambda: seen, "the owner's end")
