@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# deps.sh [kernels]: installs what building and testing need and this machine lacks;
-# with 'kernels', also what building the kernels of tests/kernels needs. Silent, and
-# a few milliseconds, when nothing is missing.
+# deps.sh [kernels | bench]: installs what building and testing need and this machine lacks;
+# with 'kernels', also what building the kernels of tests/kernels needs; with 'bench', the
+# libraries that it measures. Silent, and a few milliseconds, when nothing is missing.
 set -eu
 # shellcheck source=env.sh
 . "${0%/*}/env.sh"
@@ -40,6 +40,12 @@ if [ "${1:-}" = kernels ]; then
 	need ccache		have ccache
 	need libelf-dev		test -e /usr/include/libelf.h
 	need libssl-dev		test -e /usr/include/openssl/ssl.h
+fi
+if [ "${1:-}" = bench ]; then
+	need dbus-daemon	test -x /usr/bin/dbus-daemon
+	need libsystemd-dev	test -e /usr/include/systemd/sd-bus.h
+	need libmicrohttpd-dev	test -e /usr/include/microhttpd.h
+	need libcurl4-openssl-dev test -e /usr/include/x86_64-linux-gnu/curl/curl.h -o -e /usr/include/curl/curl.h
 fi
 [ ${#missing[@]} -gt 0 ] || exit 0
 

@@ -87,13 +87,17 @@ static bool stage_begin(struct stage *stage, const struct way *way)
 	return stage_ended(stage, &none);
 }
 
-void measure_across(const struct way *const *ways, size_t count)
+void measure_across(const struct way *const *ways)
 {
 	static struct stage stages[MAX_WAYS];
 	size_t ready = 0;
 
-	for (size_t i = 0; i < count && ready < MAX_WAYS; i++) {
-		if (stage_begin(&stages[ready], ways[i]))
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		printf("skip across there is only one processor\n");
+		return;
+	}
+	for (; *ways && ready < MAX_WAYS; ways++) {
+		if (stage_begin(&stages[ready], *ways))
 			ready++;
 	}
 	for (int t = 0; t < TURNS; t++) {

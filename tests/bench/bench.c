@@ -10,6 +10,11 @@
 #include <unistd.h>
 #include "bench.h"
 
+#ifdef LIBRARIES	/* what takes libraries of others is a program of its own */
+#define WAYS(m)		m(sd_bus) m(dbus_daemon) m(rest)
+#define ACROSS(m)
+#define FIGURES(m)
+#else
 #define WAYS(m) \
 	m(floor) m(invoke) m(ring) m(futex) m(eventfd) m(pipe) m(stream) m(seqpacket) m(mq) \
 	m(seccomp) m(fuse) m(binder) \
@@ -19,6 +24,7 @@
 #define ACROSS(m) \
 	m(floor) m(invoke) m(ring) m(futex) m(eventfd) m(pipe) m(seqpacket) m(mq) m(seccomp) m(binder)
 #define FIGURES(m)	m(nothing) m(stale) m(register) m(beside) m(death)
+#endif
 
 #define COUNT(array)		(sizeof(array) / sizeof(*(array)))
 #define DECLARE_WAY(w)		extern const struct way way_##w;
@@ -30,7 +36,7 @@ WAYS(DECLARE_WAY)
 FIGURES(DECLARE_FIGURE)
 
 static const struct way *const ways[] = { WAYS(ADDRESS_WAY) };
-static const struct way *const ways_across[] = { ACROSS(ADDRESS_WAY) };
+static const struct way *const ways_across[] = { ACROSS(ADDRESS_WAY) NULL };
 static const struct figure *const figures[] = { FIGURES(ADDRESS_FIGURE) NULL };
 static const size_t sizes[] = { 8, 4096, 65536 };
 
@@ -86,7 +92,7 @@ int main(int argc, char **argv)
 	wanted = argv + optind;
 	become_starter();
 	if (across) {
-		measure_across(ways_across, COUNT(ways_across));
+		measure_across(ways_across);
 		return 0;
 	}
 	for (size_t w = 0; w < COUNT(ways); w++) {

@@ -113,7 +113,7 @@ void run_end(struct run *run);
 void measure_way(const struct way *way, size_t size, const char *name);
 
 /* --- across.c --- */
-void measure_across(const struct way *const *ways, size_t count);
+void measure_across(const struct way *const *ways);
 
 /* What every server returns: it has seen both ends of the argument. */
 static inline uint64_t answer(const void *arg, size_t size)

@@ -35,7 +35,8 @@ run_in_vm()	# OPTION...: of tests/vm/run
 	local release
 
 	release=$(release_of "$(test_headers)")
-	"$top/tests/vm/run" --out "$out/vm" --timeout 900 "$@" "$out/bench" "$out/floor/floor.ko" \
+	"$top/tests/vm/run" --out "$out/vm" --timeout 900 "$@" "$out/bench" "$out/bench-libraries" \
+		"$out/floor/floor.ko" /usr/bin/dbus-daemon:/usr/bin/ \
 		"$(kernel_module "$release" drivers/android/binder_linux)" \
 		"$(kernel_module "$release" fs/fuse/fuse)"
 }

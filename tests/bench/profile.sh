@@ -34,6 +34,7 @@ symbols()
 	nm "$out/bench" | awk '$2 ~ /^[tTwWi]$/ { print $1, "t", $3, "[user]" }'
 }
 
+"$top/tests/deps.sh" bench
 build_all
 mkfifo "$work/monitor.in" "$work/monitor.out"
 cat "$work/monitor.out" >/dev/null &
