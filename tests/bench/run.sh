@@ -52,3 +52,6 @@ measure "$@" | tee "$out/log" >&2
 awk -f "$bench/json.awk" -v machine="$machine" "$bench/targets" "$out/log" >"$out/bench.json"
 awk -f "$bench/rows.awk" -f "$bench/table.awk" "$out/bench.json"
 [ -z "${BENCH_JSON:-}" ] || cp "$out/bench.json" "$BENCH_JSON"
+# What was left out, and what went wrong
+grep '^skip ' "$out/log" || :
+! grep '^fail ' "$out/log"

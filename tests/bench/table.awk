@@ -13,9 +13,13 @@ END {
 	for (i = 1; i <= n; i++) {
 		name = names[i]
 		text = ""
-		if (target[name] != "")
-			text = sprintf("%12s  %s", grouped(target[name]),
-				       (value[name] <= target[name] + 0 ? "met" : "MISSED"))
+		if (target[name] != "") {
+			verdict = value[name] <= target[name] + 0 ? "met" : "MISSED"
+			verdicts[verdict]++
+			text = sprintf("%12s  %s", grouped(target[name]), verdict)
+		}
 		printf "%-20s %20s %14s %s\n", name, grouped(value[name]) " " unit[name], ratio(name), text
 	}
+	if (verdicts["met"] + verdicts["MISSED"])
+		printf "targets: %d met, %d missed\n", verdicts["met"], verdicts["MISSED"]
 }

@@ -104,12 +104,15 @@ static void let_go(void)
 	sleep(1);	/* for the grace period after which memory is free */
 }
 
+/* Once what was used before is free, which takes grace periods. */
 static uint64_t available_bytes(void)
 {
-	FILE *file = fopen("/proc/meminfo", "re");
 	unsigned long long kib = 0;
 	char line[128];
+	FILE *file;
 
+	sleep(1);
+	file = fopen("/proc/meminfo", "re");
 	while (file && fgets(line, sizeof(line), file) &&
 	       sscanf(line, "MemAvailable: %llu kB", &kib) != 1)
 		;
