@@ -152,9 +152,12 @@ FIXTURE_TEARDOWN(adopt)
 
 /* --- what the test does ------------------------------------------------------------ */
 
+/* And nothing that its process had under way is left. */
 static inline bool is_orphaned(pid_t pid)
 {
-	return listed_peer(my_peer, pid).ended == 2;
+	struct upcall_list_peer peer = listed_peer(my_peer, pid);
+
+	return peer.ended == 2 && !peer.running && !peer.waiting;
 }
 
 /* The owner is killed, and its peer an orphan. */

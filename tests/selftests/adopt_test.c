@@ -286,7 +286,7 @@ TEST_F(adopt, results_for_the_dead_one_are_dropped_and_nobody_pays_for_them)
 	EXPECT_EQ(1, listed_user(my_peer, ALICE, 0).queued_calls);
 	ASSERT_EQ(SIGKILL, puppet_kill(&alice, SIGKILL));
 	ASSERT_TRUE(eventually(is_orphaned(alice.pid)));
-	EXPECT_TRUE(user_owes_nothing(my_peer, ALICE));
+	EXPECT_TRUE(eventually(user_owes_nothing(my_peer, ALICE)));
 	close(peer);
 	kill(callee.pid, SIGKILL);
 }
