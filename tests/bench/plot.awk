@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Round trips as bars, a panel for each size: awk -f labels.awk -f rows.awk -f plot.awk JSON
+# Round trips as bars, a panel for each size; what goes beyond the scale is cut:
+#	awk -f labels.awk -f rows.awk -f plot.awk JSON
 function escaped(text)
 {
 	gsub(/&/, "\\&amp;", text)
@@ -20,18 +21,31 @@ function sort_ways(size,	i, j, way)
 	}
 }
 
-function panel(size, title,	i, name, width, largest)
+# Those of others' libraries are not what the rest should be seen against
+function is_library(way)
+{
+	return way ~ /bus|rest|grpc/
+}
+
+function panel(size, title,	i, name, width, largest, cut)
 {
 	sort_ways(size)
-	largest = value[sorted[count] "/" size]
+	for (i = 1; i <= count; i++) {
+		if (!is_library(sorted[i]))
+			largest = value[sorted[i] "/" size] * 1.15
+	}
 	printf "<text class=\"title\" x=\"0\" y=\"%d\">%s</text>\n", y, title
 	y += 10
 	for (i = 1; i <= count; i++) {
 		name = sorted[i] "/" size
 		width = value[name] / largest * 420
+		cut = width > 420
+		width = cut ? 420 : width
 		printf "<text x=\"200\" y=\"%d\" text-anchor=\"end\">%s</text>", y + 12, escaped(label_of(sorted[i]))
 		printf "<rect class=\"%s\" x=\"208\" y=\"%d\" width=\"%.1f\" height=\"15\"/>",
 			(sorted[i] == "invoke" ? "own" : "other"), y, width
+		if (cut)
+			printf "<path d=\"M600 %d l10 -19 h6 l-10 19 z\" fill=\"#fff\"/>", y + 17
 		printf "<text x=\"%.1f\" y=\"%d\">%s</text>\n", 213 + width, y + 12, grouped(value[name])
 		y += 19
 	}

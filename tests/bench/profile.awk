@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Symbols 'ADDRESS TYPE NAME [MODULE]' and blocks 'ADDRESS ~ TIMES INSTRUCTIONS', in the order of
-# their addresses, as a table. One call of run_call() is one round trip.
+# their addresses, as a table. One call of profiled() is EACH round trips.
 $2 != "~" {
-	if ($1 == at && $3 !~ /^run_call$/)
+	if ($1 == at && $3 != "profiled")
 		next	# of several names the first
 	at = $1
 	name = $3
@@ -17,8 +17,8 @@ $2 != "~" {
 	else if (module != "")
 		key = key " " module
 	instructions[key] += $3 * $4
-	if (name == "run_call" && $1 == at)
-		trips += $3
+	if (name == "profiled" && $1 == at)
+		trips += $3 * each
 	sum += $3 * $4
 }
 
@@ -27,7 +27,7 @@ END {
 		print "profile: no round trip was seen" >"/dev/stderr"
 		exit 1
 	}
-	printf "%s: instructions of a round trip, average of %d\n", row, trips
+	printf "%s: instructions for one, average of %d\n", row, trips
 	for (key in instructions) {
 		if (key in own)
 			ours += instructions[key]
