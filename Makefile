@@ -52,6 +52,9 @@ profile: deps			## where the instructions of a round trip go; T=row (default inv
 demo: deps			## shows it working, in a virtual machine
 	@tests/demo.sh
 
+demo-restart: deps		## services killed under load and adopted, every call accounted for
+	@tests/restart.sh
+
 vm: deps			## a shell in a virtual machine with the module loaded
 	@tests/vm/run --shell
 
