@@ -1,9 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# QEMU's log of blocks (log exec,nochain,in_asm) as lines 'ADDRESS ~ TIMES INSTRUCTIONS'
+# QEMU's log of blocks (log exec,nochain,in_asm) as lines 'ADDRESS ~ TIMES INSTRUCTIONS': those
+# that ran from the first time that block FROM was entered to the last time.
 /^Trace/ {
 	# Trace 0: 0x7f... [cs_base/pc/flags/cflags] symbol
 	split($4, field, "/")
-	times[field[2]]++
+	block = field[2]
+	if (block == from) {
+		for (b in since)
+			times[b] += since[b]
+		split("", since)
+		begun = 1
+	}
+	if (begun)
+		since[block]++
 	next
 }
 

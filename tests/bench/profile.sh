@@ -50,4 +50,6 @@ wait
 symbols | sort >"$work/symbols"
 each=$(sed -n 's/^profile .* \([0-9]*\)$/\1/p' "$out/profile.log")
 [ -n "$each" ] || die "nothing measures $row"
-awk -f "$bench/blocks.awk" "$work/blocks" | sort -m - "$work/symbols" | awk -f "$bench/profile.awk" -v row="$row" -v each="$each"
+from=$(awk '$3 == "profiled" { print $1 }' "$work/symbols")
+awk -f "$bench/blocks.awk" -v from="$from" "$work/blocks" | sort -m - "$work/symbols" |
+	awk -f "$bench/profile.awk" -v row="$row" -v each="$each"
