@@ -21,13 +21,13 @@
 
 static bool batch_fits(struct upcall_batch *batch, struct upcall_event_node *node, u32 room)
 {
-	u32 size = upcall_node_size(node);
-
-	if (size <= room - batch->used && batch->count < UPCALL_MAX_EVENTS &&
-	    batch->fds + upcall_fds_count(upcall_node_fds(node)) <= UPCALL_MAX_FDS)
+	node->size = upcall_node_size(node);
+	node->fds = upcall_fds_count(upcall_node_fds(node));
+	if (node->size <= room - batch->used && batch->count < UPCALL_MAX_EVENTS &&
+	    batch->fds + node->fds <= UPCALL_MAX_FDS)
 		return true;
 	if (!batch->count)
-		batch->needed = size;
+		batch->needed = node->size;
 	return false;
 }
 
@@ -42,8 +42,8 @@ static void batch_add_locked(struct upcall_batch *batch, struct upcall_event_nod
 		node->cookie = upcall_node_callback(node)->cookie;
 	list_move_tail(&node->link, &batch->events);
 	batch->count++;
-	batch->fds += upcall_fds_count(upcall_node_fds(node));
-	batch->used += upcall_node_size(node);
+	batch->fds += node->fds;
+	batch->used += node->size;
 }
 
 /* A queued call becomes TAKEN. The batch has a reference of its own to it. */
@@ -53,7 +53,8 @@ static void batch_add_call_locked(struct upcall_batch *batch, struct upcall_call
 	call->state = UPCALL_TAKEN;
 	call->keeps_arg = call->cb->flags & UPCALL_REGISTER_IDEMPOTENT && !call->fds;
 	call->taken_at = now;
-	list_del_init(&call->nest_link);
+	if (!list_empty(&call->nest_link))
+		list_del_init(&call->nest_link);
 	if (call->answered)	/* a notification */
 		list_move_tail(&call->cb_link, &call->cb->running);
 	else
@@ -182,7 +183,7 @@ void upcall_batch_take_locked(struct upcall_batch *batch, struct upcall_peer *pe
 			      const struct upcall_exchange *args)
 {
 	struct upcall_event_node *node, *next;
-	ktime_t now = ktime_get();
+	ktime_t now;
 
 	lockdep_assert_held(&peer->lock);
 	upcall_async_land_locked(peer);
@@ -192,10 +193,12 @@ void upcall_batch_take_locked(struct upcall_batch *batch, struct upcall_peer *pe
 	}
 	if (!batch_take_events_locked(batch, peer, args->events_len))
 		return;
-	batch->swamped = !list_empty(&peer->queue) && args->max_calls &&
-			 upcall_account_swamped(peer->ident->account);
+	if (list_empty(&peer->queue) || !args->max_calls)
+		return;
+	batch->swamped = upcall_account_swamped(peer->ident->account);
 	if (batch->swamped)
 		return;
+	now = ktime_get();
 	list_for_each_entry_safe(node, next, &peer->queue, link) {
 		if (batch->calls >= args->max_calls ||
 		    !batch_fits(batch, node, args->events_len))
@@ -222,7 +225,7 @@ int upcall_batch_copy(struct upcall_batch *batch, const struct upcall_exchange *
 		err = upcall_node_copy(node, to);
 		if (err)
 			return err;
-		to += upcall_node_size(node);
+		to += node->size;
 	}
 	return 0;
 }
@@ -247,7 +250,7 @@ int upcall_batch_deliver_fds(struct upcall_batch *batch, const struct upcall_exc
 		err = upcall_node_deliver_fds(node, to);
 		if (err)
 			return err;
-		to += upcall_node_size(node);
+		to += node->size;
 	}
 	return 0;
 }
@@ -351,7 +354,8 @@ void upcall_batch_return(struct upcall_batch *batch, struct upcall_peer *peer)
 
 	/* Last one first, so that the first one ends up in front. */
 	list_for_each_entry_safe_reverse(node, prev, &batch->events, link) {
-		upcall_fds_undeliver(upcall_node_fds(node));
+		if (node->fds)
+			upcall_fds_undeliver(upcall_node_fds(node));
 		spin_lock(&peer->lock);
 		type = node->type;
 		call = type == UPCALL_EVENT_CALL ? upcall_node_call(node) : NULL;
@@ -375,7 +379,8 @@ static void batch_commit_one_locked(struct upcall_peer *peer, struct upcall_even
 {
 	switch (node->type) {
 	case UPCALL_EVENT_CALL:
-		upcall_fds_drop(&upcall_node_call(node)->fds);
+		if (upcall_node_call(node)->fds)
+			upcall_fds_drop(&upcall_node_call(node)->fds);
 		if (upcall_node_call(node)->state == UPCALL_TAKEN)
 			node->owed = upcall_call_delivered_locked(upcall_node_call(node));
 		break;

@@ -139,7 +139,7 @@ static void call_fill(struct upcall_call *call, struct upcall_callback *cb,
 	INIT_LIST_HEAD(&call->nest_link);
 	INIT_LIST_HEAD(&call->out_link);
 	timerqueue_init(&call->deadline_node);
-	init_waitqueue_head(&call->wait);
+	rcuwait_init(&call->wait);
 }
 
 /* What rides with it. */
@@ -150,7 +150,7 @@ static int call_load(struct upcall_call *call, const struct upcall_invoke *args)
 
 	err = upcall_payload_from_user(&call->arg, args->arg, args->arg_len, NULL,
 				       GFP_KERNEL_ACCOUNT);
-	if (err)
+	if (err || likely(!args->fd_count))
 		return err;
 	fds = upcall_fds_take(args->fds, args->fd_count, call->from->account,
 			      rlimit(RLIMIT_NOFILE));
@@ -158,6 +158,41 @@ static int call_load(struct upcall_call *call, const struct upcall_invoke *args)
 		return PTR_ERR(fds);
 	call->fds = fds;
 	return 0;
+}
+
+/* A recycled call, as new but for its place in the table of ids. */
+static void call_reset(struct upcall_call *call)
+{
+	size_t end = offsetofend(struct upcall_call, answer);
+	size_t middle = offsetofend(struct upcall_call, arg);
+	u64 id = call->owner_id;
+
+	/* Not the bytes of payloads that were there: nobody reads beyond their length. */
+	memset(call, 0, offsetof(struct upcall_call, arg));
+	memset((char *)call + middle, 0, offsetof(struct upcall_call, answer) - middle);
+	call->arg.len = 0;
+	call->answer.err = 0;
+	call->answer.stage = 0;
+	call->answer.status = 0;
+	call->answer.reply.len = 0;
+	call->answer.fds = NULL;
+	memset((char *)call + end, 0, sizeof(*call) - end);
+	call->owner_id = id;
+}
+
+static struct upcall_call *call_alloc(struct upcall_peer *owner)
+{
+	struct upcall_call *call;
+
+	spin_lock(&owner->lock);
+	call = list_first_entry_or_null(&owner->spares, struct upcall_call, out_link);
+	if (call) {
+		list_del(&call->out_link);
+		owner->nspares--;
+		call_reset(call);	/* LIST may look at it, by its place in the table */
+	}
+	spin_unlock(&owner->lock);
+	return call ?: kmem_cache_zalloc(call_cache, GFP_KERNEL);
 }
 
 /**
@@ -174,7 +209,7 @@ static int call_load(struct upcall_call *call, const struct upcall_invoke *args)
 struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_callback *cb,
 				    struct upcall_ident *from, const struct upcall_submit *submit)
 {
-	struct upcall_call *call = kmem_cache_zalloc(call_cache, GFP_KERNEL);
+	struct upcall_call *call = call_alloc(cb->peer);
 	int err;
 
 	if (!call)
@@ -192,6 +227,45 @@ struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_ca
 }
 
 /**
+ * upcall_call_identify_locked() - Give a call the id by which its owner knows it
+ * @call: NEW.
+ *
+ * Its place in the table stays its own until its memory is freed, whoever's call it is by then.
+ *
+ * Context: Under the lock of its owner's peer; where it has no place yet, between idr_preload()
+ *	and idr_preload_end().
+ * Return: 0 or -ENOMEM.
+ */
+int upcall_call_identify_locked(struct upcall_call *call)
+{
+	struct upcall_ids_table *table = &call->cb->peer->incoming;
+
+	if (!call->owner_id)
+		return upcall_ids_add_locked(table, call, &call->owner_id);
+	upcall_ids_renew_locked(table, &call->owner_id);
+	return 0;
+}
+
+/* Keeps a call's memory, and its place in the table of ids, for the next one. */
+static bool call_recycle(struct upcall_call *call, struct upcall_peer *owner)
+{
+	bool keep;
+
+	spin_lock(&owner->lock);
+	/* Calls nested in it may still look at it: no new ones can, it has ended. */
+	keep = !owner->dead && owner->nspares < UPCALL_SPARE_CALLS &&
+	       refcount_read(&call->links) == 1;
+	if (keep) {
+		list_add(&call->out_link, &owner->spares);
+		owner->nspares++;
+	} else {
+		upcall_ids_remove_locked(&owner->incoming, call->owner_id);
+	}
+	spin_unlock(&owner->lock);
+	return keep;
+}
+
+/**
  * upcall_call_put() - Drop a reference
  * @call: Not used by the caller any more.
  *
@@ -203,6 +277,9 @@ struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_ca
  */
 void upcall_call_put(struct upcall_call *call)
 {
+	struct upcall_callback *cb = call->cb;
+	struct upcall_call *parent;
+
 	if (!refcount_dec_and_test(&call->refs))
 		return;
 	WARN_ON_ONCE(call->state != UPCALL_NEW && call->state != UPCALL_ENDED);
@@ -211,16 +288,44 @@ void upcall_call_put(struct upcall_call *call)
 		trace_upcall_ended(call);
 	upcall_payload_free(&call->arg);
 	upcall_payload_free(&call->answer.reply);
-	upcall_fds_free(call->fds);
-	upcall_fds_free(call->answer.fds);
+	if (call->fds)
+		upcall_fds_free(call->fds);
+	if (call->answer.fds)
+		upcall_fds_free(call->answer.fds);
 	upcall_call_uncharge(call);
-	mem_cgroup_put(call->memcg);
+	if (call->memcg)
+		mem_cgroup_put(call->memcg);
 	put_pid(call->tid);
 	upcall_ident_put(call->from);
-	upcall_callback_put(call->cb);
 	if (call->caller)
 		upcall_peer_put(call->caller);
-	upcall_call_unlink(call);
+	parent = call->parent;
+	if (!call_recycle(call, cb->peer))
+		upcall_call_unlink(call);
+	else
+		upcall_call_unlink(parent);
+	upcall_callback_put(cb);
+}
+
+/**
+ * upcall_call_drain() - Free the calls that a peer keeps for the next ones
+ * @owner: Dead: it keeps no others.
+ *
+ * Context: Process context, with no lock of ours held.
+ */
+void upcall_call_drain(struct upcall_peer *owner)
+{
+	struct upcall_call *call, *next;
+	LIST_HEAD(spares);
+
+	spin_lock(&owner->lock);
+	list_splice_init(&owner->spares, &spares);
+	owner->nspares = 0;
+	list_for_each_entry(call, &spares, out_link)
+		upcall_ids_remove_locked(&owner->incoming, call->owner_id);
+	spin_unlock(&owner->lock);
+	list_for_each_entry_safe(call, next, &spares, out_link)
+		kmem_cache_free(call_cache, call);
 }
 
 /**

@@ -5,11 +5,11 @@
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/llist.h>
+#include <linux/rcuwait.h>
 #include <linux/refcount.h>
 #include <linux/timerqueue.h>
 #include <linux/types.h>
 #include <linux/upcall.h>
-#include <linux/wait.h>
 #include "event.h"
 #include "fds.h"
 #include "payload.h"
@@ -100,10 +100,11 @@ struct upcall_answer {
  * @cb_link: In @cb->queued, or @cb->running; or among those that wait in @room.
  * @nest_link: In the owner's @nested: a thread that waits in its chain can take it, or its
  *	CANCEL.
- * @owner_id: The id that the owner knows it by, QUEUED and later.
+ * @owner_id: The id that the owner knows it by, QUEUED and later; before, of an earlier call whose
+ *	memory this is, or 0.
  * @taken_at: CLOCK_MONOTONIC, from TAKEN on.
  * @seq: Its number in the callback.
- * @wait: Where the caller sleeps.
+ * @wait: The thread that sleeps for it: of INVOKE, or in wait_call. One at a time, by @waited.
  * @result_link: In the caller's @results, from the answer until that is looked through.
  * @out_link: In the caller's @outgoing. Protected by the lock of that peer, as all below.
  * @caller_id: The id that the caller knows it by; 0: none yet.
@@ -158,7 +159,7 @@ struct upcall_call {
 	ktime_t taken_at;
 	u64 seq;
 
-	wait_queue_head_t wait;
+	struct rcuwait wait;
 	struct llist_node result_link;
 	struct list_head out_link;
 	u64 caller_id;
@@ -174,7 +175,9 @@ int upcall_call_init(void);
 void upcall_call_exit(void);
 struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_callback *cb,
 				    struct upcall_ident *from, const struct upcall_submit *submit);
+int upcall_call_identify_locked(struct upcall_call *call);
 void upcall_call_put(struct upcall_call *call);
+void upcall_call_drain(struct upcall_peer *owner);
 void upcall_call_unlink(struct upcall_call *call);
 void upcall_call_uncharge(struct upcall_call *call);
 

@@ -94,6 +94,6 @@ void upcall_chain_wake_locked(struct upcall_call *call)
 	lockdep_assert_held(&owner->lock);
 	for (above = call->parent; above; above = above->parent) {
 		if (above->caller_peer == owner->id && above->waited)
-			wake_up(&above->wait);
+			rcuwait_wake_up(&above->wait);
 	}
 }

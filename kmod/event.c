@@ -144,6 +144,66 @@ static void event_fill_result(struct upcall_event_result *event, struct upcall_c
 	event->fd_count = upcall_fds_count(call->answer.fds);
 }
 
+static void event_fill(struct upcall_event *event, struct upcall_event_node *node)
+{
+	event->size = node->size;
+	event->type = node->type;
+	event->handle = upcall_node_callback(node)->handle;
+	event->cookie = node->cookie;
+}
+
+static int node_copy_payload(struct upcall_event_node *node, const struct upcall_payload *payload,
+			     char __user *to, size_t size)
+{
+	if (payload->len && upcall_payload_to_user(payload, to + size))
+		return -EFAULT;
+	if (likely(!upcall_node_fds(node)))
+		return 0;
+	return upcall_fds_clear(upcall_node_fds(node), to + node_fds_offset(node));
+}
+
+static int node_copy_call(struct upcall_event_node *node, char __user *to)
+{
+	struct upcall_call *call = upcall_node_call(node);
+	struct upcall_event_call event = {};
+
+	event_fill(&event.event, node);
+	event_fill_call(&event, call);
+	if (copy_to_user(to, &event, sizeof(event)))
+		return -EFAULT;
+	return node_copy_payload(node, &call->arg, to, sizeof(event));
+}
+
+static int node_copy_result(struct upcall_event_node *node, char __user *to)
+{
+	struct upcall_call *call = upcall_node_call(node);
+	struct upcall_event_result event = {};
+
+	event_fill(&event.event, node);
+	event_fill_result(&event, call);
+	if (copy_to_user(to, &event, sizeof(event)))
+		return -EFAULT;
+	return node_copy_payload(node, &call->answer.reply, to, sizeof(event));
+}
+
+static int node_copy_cancel(struct upcall_event_node *node, char __user *to)
+{
+	struct upcall_event_cancel event = {};
+
+	event_fill(&event.event, node);
+	event.call = upcall_node_call(node)->owner_id;
+	event.error = -upcall_node_call(node)->answer.err;
+	return copy_to_user(to, &event, sizeof(event)) ? -EFAULT : 0;
+}
+
+static int node_copy_notice(struct upcall_event_node *node, char __user *to)
+{
+	struct upcall_event event = {};
+
+	event_fill(&event, node);
+	return copy_to_user(to, &event, sizeof(event)) ? -EFAULT : 0;
+}
+
 /**
  * upcall_node_copy() - Write one event to its receiver, all but its descriptors
  * @node: In that one's batch.
@@ -155,39 +215,16 @@ static void event_fill_result(struct upcall_event_result *event, struct upcall_c
  */
 int upcall_node_copy(struct upcall_event_node *node, char __user *to)
 {
-	const struct upcall_payload *payload = NULL;
-	union {
-		struct upcall_event event;
-		struct upcall_event_call call;
-		struct upcall_event_result result;
-		struct upcall_event_cancel cancel;
-	} out;
-	size_t size = sizeof(out.event);
-
-	memset(&out, 0, sizeof(out));
-	out.event.size = upcall_node_size(node);
-	out.event.type = node->type;
-	out.event.handle = upcall_node_callback(node)->handle;
-	out.event.cookie = node->cookie;
-	if (node->type == UPCALL_EVENT_CALL) {
-		size = sizeof(out.call);
-		event_fill_call(&out.call, upcall_node_call(node));
-		payload = &upcall_node_call(node)->arg;
-	} else if (node->type == UPCALL_EVENT_RESULT) {
-		size = sizeof(out.result);
-		event_fill_result(&out.result, upcall_node_call(node));
-		payload = &upcall_node_call(node)->answer.reply;
-	} else if (node->type == UPCALL_EVENT_CANCEL) {
-		size = sizeof(out.cancel);
-		out.cancel.call = upcall_node_call(node)->owner_id;
-		out.cancel.error = -upcall_node_call(node)->answer.err;
+	switch (node->type) {
+	case UPCALL_EVENT_CALL:
+		return node_copy_call(node, to);
+	case UPCALL_EVENT_RESULT:
+		return node_copy_result(node, to);
+	case UPCALL_EVENT_CANCEL:
+		return node_copy_cancel(node, to);
+	default:
+		return node_copy_notice(node, to);
 	}
-	if (copy_to_user(to, &out, size))
-		return -EFAULT;
-	if (!payload)
-		return 0;
-	return upcall_payload_to_user(payload, to + size) ?:
-	       upcall_fds_clear(upcall_node_fds(node), to + node_fds_offset(node));
 }
 
 /* The receiver has no room for its descriptors, and gets the event without. */

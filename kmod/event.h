@@ -14,6 +14,8 @@ struct upcall_fds;
  * @link: In the peer's @queue (CALL), @results or @events, or in a receiver's batch.
  *	Empty otherwise. Protected by the peer's lock; in a batch the receiver's alone.
  * @type: UPCALL_EVENT_*. Constant.
+ * @size: Bytes that it takes in the receiver's buffer, once one has looked at it.
+ * @fds: Descriptors that ride with it, likewise.
  * @taken: It is in a receiver's batch. Protected by the peer's lock.
  * @owed: Its commit ended one side of its call, whose reference the receiver is to drop as
  *	well. The receiver's alone.
@@ -24,6 +26,8 @@ struct upcall_fds;
 struct upcall_event_node {
 	struct list_head link;
 	u32 type;
+	u32 size;
+	u8 fds;
 	bool taken;
 	bool owed;
 	u64 cookie;

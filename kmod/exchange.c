@@ -182,7 +182,10 @@ static int exchange_command(struct exchange *exchange, u32 index)
 	struct upcall_command command;
 	int err;
 
-	err = copy_struct_from_user(&command, sizeof(command), user, usize);
+	if (likely(usize == sizeof(command)))	/* a constant, see args.h */
+		err = copy_from_user(&command, user, sizeof(command)) ? -EFAULT : 0;
+	else
+		err = copy_struct_from_user(&command, sizeof(command), user, usize);
 	if (err == -EFAULT)
 		return err;
 	memset((char *)&command + COMMAND_OUT, 0, COMMAND_OUT_END - COMMAND_OUT);

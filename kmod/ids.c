@@ -45,6 +45,19 @@ int upcall_ids_add_locked(struct upcall_ids_table *table, struct upcall_call *ca
 }
 
 /**
+ * upcall_ids_renew_locked() - A call that kept its place gets another id
+ * @table: Where it has that place.
+ * @id: In: of earlier. Out: a new one, in the same place.
+ *
+ * Context: Under the table's lock.
+ */
+void upcall_ids_renew_locked(struct upcall_ids_table *table, u64 *id)
+{
+	table->seq = UPCALL_HOOK_SEQUENCE(table->seq + 1);
+	*id = (u64)table->seq << 32 | (u32)*id;
+}
+
+/**
  * upcall_ids_remove_locked() - Take an id back
  * @table: Of a peer whose lock is held.
  * @id: As given, or 0: none was.

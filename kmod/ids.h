@@ -20,6 +20,7 @@ struct upcall_ids_table {
 void upcall_ids_init(struct upcall_ids_table *table);
 void upcall_ids_exit(struct upcall_ids_table *table);
 int upcall_ids_add_locked(struct upcall_ids_table *table, struct upcall_call *call, u64 *id);
+void upcall_ids_renew_locked(struct upcall_ids_table *table, u64 *id);
 void upcall_ids_remove_locked(struct upcall_ids_table *table, u64 id);
 struct upcall_call *upcall_ids_find_locked(struct upcall_ids_table *table, u64 id);
 

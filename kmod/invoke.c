@@ -10,6 +10,7 @@
 #include <linux/hrtimer.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
+#include "args.h"
 #include "call.h"
 #include "callback.h"
 #include "hook.h"
@@ -24,11 +25,8 @@
 static int invoke_write(const struct upcall_invoke *args, struct upcall_invoke __user *user,
 			u32 usize)
 {
-	size_t start = offsetof(struct upcall_invoke, call_id);
-	size_t end = min_t(size_t, usize, sizeof(*args));
-
-	return copy_to_user((char __user *)user + start, (const char *)args + start, end - start) ?
-	       -EFAULT : 0;
+	return upcall_args_write_from(user, usize, args, sizeof(*args),
+				      offsetof(struct upcall_invoke, call_id));
 }
 
 static void invoke_unwait(struct upcall_peer *peer, struct upcall_call *call)
@@ -89,11 +87,11 @@ static struct upcall_call *invoke_resume(struct upcall_peer *peer, u64 id)
 static int invoke_sleep(struct upcall_call *call, ktime_t *deadline, unsigned int state)
 {
 	bool expired = false;
-	DEFINE_WAIT(wait);
 	int err = 0;
 
+	prepare_to_rcuwait(&call->wait);
 	for (;;) {
-		prepare_to_wait(&call->wait, &wait, state | TASK_FREEZABLE);
+		set_current_state(state | TASK_FREEZABLE);
 		/* Pairs with upcall_call_answer_locked(). */
 		if (smp_load_acquire(&call->answered))
 			break;
@@ -105,10 +103,13 @@ static int invoke_sleep(struct upcall_call *call, ktime_t *deadline, unsigned in
 			err = -ETIMEDOUT;
 			break;
 		}
-		expired = !schedule_hrtimeout_range(deadline, current->timer_slack_ns,
-						    HRTIMER_MODE_ABS);
+		if (!deadline)
+			schedule();
+		else
+			expired = !schedule_hrtimeout_range(deadline, current->timer_slack_ns,
+							    HRTIMER_MODE_ABS);
 	}
-	finish_wait(&call->wait, &wait);
+	finish_rcuwait(&call->wait);
 	return err;
 }
 
@@ -193,11 +194,14 @@ static int invoke_collect(struct upcall_peer *peer, struct upcall_call *call,
 static int invoke_wait(struct upcall_peer *peer, struct upcall_call *call,
 		       struct upcall_invoke *args, struct upcall_invoke __user *user, u32 usize)
 {
-	ktime_t deadline = upcall_time_read(args->deadline_ns);
-	ktime_t *until = args->flags & UPCALL_INVOKE_NO_DEADLINE ? NULL : &deadline;
+	ktime_t deadline, *until = NULL;
 	bool resumed = args->call_id;
 	int err;
 
+	if (!(args->flags & UPCALL_INVOKE_NO_DEADLINE)) {
+		deadline = upcall_time_read(args->deadline_ns);
+		until = &deadline;
+	}
 	err = invoke_sleep(call, until, TASK_INTERRUPTIBLE);
 	UPCALL_HOOK(woken);
 	/* One that was put back stays: its caller may not have the means to make it again. */

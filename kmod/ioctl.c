@@ -256,11 +256,12 @@ static long ioctl_export(struct upcall_peer *peer, void __user *user)
 static long ioctl_invoke(struct upcall_peer *peer, void __user *user)
 {
 	size_t out = offsetof(struct upcall_invoke, stage);
-	struct upcall_submit submit = {};
+	struct upcall_submit submit;
 	struct upcall_invoke *args = &submit.args;
 	u32 usize;
 	int err;
 
+	memset((char *)&submit + sizeof(*args), 0, sizeof(submit) - sizeof(*args));
 	err = upcall_args_read(args, sizeof(*args), user, &usize);
 	if (err)
 		return err;
@@ -362,6 +363,8 @@ long upcall_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 	struct upcall_peer *peer = file->private_data;
 	void __user *user = (void __user *)arg;
 
+	if (likely(cmd == UPCALL_IOC_EXCHANGE))
+		return ioctl_exchange(peer, user);
 	switch (cmd) {
 	case UPCALL_IOC_INFO:
 		return upcall_ioctl_info(user);
@@ -379,8 +382,6 @@ long upcall_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 		return ioctl_export(peer, user);
 	case UPCALL_IOC_INVOKE:
 		return ioctl_invoke(peer, user);
-	case UPCALL_IOC_EXCHANGE:
-		return ioctl_exchange(peer, user);
 	case UPCALL_IOC_SHUTDOWN:
 		return ioctl_shutdown(peer, user);
 	case UPCALL_IOC_ADOPT:

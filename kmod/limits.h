@@ -39,6 +39,22 @@
 /* A payload up to this length rides in the call object, below the size of a slab page's half. */
 #define UPCALL_SMALL_PAYLOAD		128U
 
+/*
+ * A payload up to this length is in one block, if memory is not in pieces: it is allocated, and
+ * charged, in one step.
+ */
+#define UPCALL_MAX_BLOCK		SZ_64K
+
+/*
+ * Calls that a peer keeps for the next ones, a page or two in all. None where late uses of
+ * their memory are looked for.
+ */
+#ifdef UPCALL_TEST
+#define UPCALL_SPARE_CALLS		0U
+#else
+#define UPCALL_SPARE_CALLS		32U
+#endif
+
 /* Calls that are ended under one hold of a peer's lock: some tens of microseconds. */
 #define UPCALL_BATCH_ENDED		64U
 

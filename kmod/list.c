@@ -151,17 +151,20 @@ static void list_fill_call(struct upcall_list_call *record, struct upcall_call *
 	spin_unlock(&call->cb->peer->lock);
 }
 
-/* The first call to a peer whose table slot is at or behind @slot; @new: it waits for room. */
-static struct upcall_call *list_call_of(struct upcall_peer *peer, int *slot, bool *new)
+/*
+ * The first call to a peer whose table slot is at or behind @slot. -EAGAIN: one that waits for
+ * room, or memory that is kept for others.
+ */
+static struct upcall_call *list_call_of(struct upcall_peer *peer, int *slot)
 {
 	struct upcall_call *call;
 
 	spin_lock(&peer->lock);
 	call = idr_get_next(&peer->incoming.idr, slot);
-	if (call) {
+	if (call && (call->state == UPCALL_NEW || call->state == UPCALL_ENDED))
+		call = ERR_PTR(-EAGAIN);
+	else if (call)
 		refcount_inc(&call->refs);
-		*new = call->state == UPCALL_NEW;
-	}
 	spin_unlock(&peer->lock);
 	return call;
 }
@@ -173,23 +176,22 @@ static int list_next_call(u64 *cursor, union record *record)
 	int slot = min_t(u32, *cursor, INT_MAX);
 	struct upcall_peer *peer = upcall_peer_next(&id);
 	struct upcall_call *call;
-	bool new;
 
 	if (!peer)
 		return 0;
 	if (id != first)
 		slot = 0;
-	call = list_call_of(peer, &slot, &new);
-	if (call) {
+	call = list_call_of(peer, &slot);
+	if (call)
 		*cursor = (u64)id << 32 | ((u32)slot + 1);
-		if (!new && (upcall_ident_visible(call->cb->ident) ||
-			     upcall_ident_visible(call->from))) {
+	else
+		*cursor = ((u64)id + 1) << 32;
+	if (!IS_ERR_OR_NULL(call)) {
+		if (upcall_ident_visible(call->cb->ident) || upcall_ident_visible(call->from)) {
 			list_fill_call(&record->call, call);
 			ret = sizeof(record->call);
 		}
 		upcall_call_put(call);
-	} else {
-		*cursor = ((u64)id + 1) << 32;
 	}
 	upcall_peer_put(peer);
 	return ret;

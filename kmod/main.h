@@ -68,7 +68,8 @@
  *	refusal->mutex		one per peer, who calls; sleeps; RCU inside
  *	peer->lock		one per peer, never two of them at a time
  *	  registry_lock		the idr and the free list of slots
- *	  peer->recv_wait, event_wait, poll_wait, call->wait	(their own locks)
+ *	  peer->idle_lock
+ *	  peer->chain_wait, poll_wait	(their own locks)
  *	  owner->lock		the peers of an address space
  *	peers_lock		the idr of all peers, for LIST
  *	accounts_lock		the table of users; also inside peer->lock

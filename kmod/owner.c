@@ -153,8 +153,13 @@ void upcall_ident_show(const struct upcall_ident *ident, struct upcall_ids *ids)
 	struct user_namespace *ns = current_user_ns();
 
 	ids->pid = upcall_pid_show(ident->tgid);
-	ids->uid = from_kuid(ns, ident->cred->euid);
-	ids->gid = from_kgid(ns, ident->cred->egid);
+	if (ns == &init_user_ns) {	/* where each is itself */
+		ids->uid = __kuid_val(ident->cred->euid);
+		ids->gid = __kgid_val(ident->cred->egid);
+	} else {
+		ids->uid = from_kuid(ns, ident->cred->euid);
+		ids->gid = from_kgid(ns, ident->cred->egid);
+	}
 	ids->start_time = start_time_show(ident->start_ns);
 }
 

@@ -12,17 +12,20 @@ static unsigned int payload_pages(u32 len)
 	return DIV_ROUND_UP(len, PAGE_SIZE);
 }
 
-/* The piece number @i, at most a page; a payload of up to a page is one piece. */
-static void *payload_piece(const struct upcall_payload *payload, unsigned int i)
-{
-	if (payload->len <= UPCALL_SMALL_PAYLOAD)
-		return (void *)payload->small;
-	return payload->len <= PAGE_SIZE ? payload->block : payload->pages[i];
-}
-
+/* How many bytes the piece number @i has: all, or at most a page. */
 static u32 piece_len(const struct upcall_payload *payload, unsigned int i)
 {
-	return min_t(u32, payload->len - i * PAGE_SIZE, PAGE_SIZE);
+	return payload->paged ? min_t(u32, payload->len - i * PAGE_SIZE, PAGE_SIZE) : payload->len;
+}
+
+static unsigned int payload_pieces(const struct upcall_payload *payload)
+{
+	return payload->paged ? payload_pages(payload->len) : 1;
+}
+
+static void *payload_piece(const struct upcall_payload *payload, unsigned int i)
+{
+	return payload->paged ? payload->pages[i] : payload->block;
 }
 
 static int payload_alloc_pages(struct upcall_payload *payload, gfp_t gfp)
@@ -46,6 +49,14 @@ out_free:
 	return -ENOMEM;
 }
 
+/* Of several pages in a row there may be none, and that is no reason to look long. */
+static gfp_t payload_block_gfp(u32 len, gfp_t gfp)
+{
+	if (len <= PAGE_SIZE)
+		return gfp;
+	return (gfp | __GFP_NORETRY | __GFP_NOWARN) & ~__GFP_DIRECT_RECLAIM;
+}
+
 static int payload_alloc(struct upcall_payload *payload, u32 len, struct mem_cgroup *memcg,
 			 gfp_t gfp)
 {
@@ -53,16 +64,66 @@ static int payload_alloc(struct upcall_payload *payload, u32 len, struct mem_cgr
 	int err = 0;
 
 	payload->len = len;
-	if (len > PAGE_SIZE) {
+	payload->paged = false;
+	payload->block = NULL;
+	if (len <= UPCALL_MAX_BLOCK)
+		payload->block = kmalloc(len, payload_block_gfp(len, gfp));
+	if (!payload->block && len > PAGE_SIZE) {
+		payload->paged = true;
 		err = payload_alloc_pages(payload, gfp);
-	} else if (len > UPCALL_SMALL_PAYLOAD) {
-		payload->block = kmalloc(len, gfp);
-		err = payload->block ? 0 : -ENOMEM;
+	} else if (!payload->block) {
+		err = -ENOMEM;
 	}
 	set_active_memcg(old);
 	if (err)
 		payload->len = 0;
 	return err;
+}
+
+/*
+ * Words between two user_access_*(): a few bytes are not worth the calls, and the checks that
+ * hardened usercopy makes for a length that the compiler does not know. @payload->small has
+ * room for the last word as a whole.
+ */
+static int payload_read_small(struct upcall_payload *payload, const void __user *from, u32 len)
+{
+	const u64 __user *words = from;
+	u64 *to = (u64 *)payload->small;
+	u32 i, n = len / 8;
+
+	if (!user_read_access_begin(from, len))
+		return -EFAULT;
+	for (i = 0; i < n; i++)
+		unsafe_get_user(to[i], words + i, out_fault);
+	for (i = n * 8; i < len; i++)
+		unsafe_get_user(payload->small[i], (const u8 __user *)from + i, out_fault);
+	user_read_access_end();
+	payload->len = len;
+	return 0;
+
+out_fault:
+	user_read_access_end();
+	return -EFAULT;
+}
+
+static int payload_write_small(const struct upcall_payload *payload, void __user *to)
+{
+	const u64 *from = (const u64 *)payload->small;
+	u64 __user *words = to;
+	u32 i, n = payload->len / 8;
+
+	if (!user_write_access_begin(to, payload->len))
+		return -EFAULT;
+	for (i = 0; i < n; i++)
+		unsafe_put_user(from[i], words + i, out_fault);
+	for (i = n * 8; i < payload->len; i++)
+		unsafe_put_user(payload->small[i], (u8 __user *)to + i, out_fault);
+	user_write_access_end();
+	return 0;
+
+out_fault:
+	user_write_access_end();
+	return -EFAULT;
 }
 
 /**
@@ -85,10 +146,15 @@ int upcall_payload_from_user(struct upcall_payload *payload, u64 from, u32 len,
 	int err;
 
 	might_sleep();
+	payload->len = 0;
+	if (!len)
+		return 0;
+	if (len <= UPCALL_SMALL_PAYLOAD)
+		return payload_read_small(payload, user, len);
 	err = payload_alloc(payload, len, memcg, gfp);
 	if (err)
 		return err;
-	for (i = 0; i < payload_pages(len); i++) {
+	for (i = 0; i < payload_pieces(payload); i++) {
 		if (copy_from_user(payload_piece(payload, i), user + i * PAGE_SIZE,
 				   piece_len(payload, i))) {
 			upcall_payload_free(payload);
@@ -111,7 +177,11 @@ int upcall_payload_to_user(const struct upcall_payload *payload, void __user *to
 	unsigned int i;
 
 	might_sleep();
-	for (i = 0; i < payload_pages(payload->len); i++) {
+	if (!payload->len)
+		return 0;
+	if (payload->len <= UPCALL_SMALL_PAYLOAD)
+		return payload_write_small(payload, to);
+	for (i = 0; i < payload_pieces(payload); i++) {
 		if (copy_to_user(to + i * PAGE_SIZE, payload_piece(payload, i),
 				 piece_len(payload, i)))
 			return -EFAULT;
@@ -129,7 +199,7 @@ void upcall_payload_free(struct upcall_payload *payload)
 {
 	unsigned int i;
 
-	if (payload->len > PAGE_SIZE) {
+	if (payload->len > UPCALL_SMALL_PAYLOAD && payload->paged) {
 		for (i = 0; i < payload_pages(payload->len); i++)
 			free_page((unsigned long)payload->pages[i]);
 		kfree(payload->pages);
@@ -149,6 +219,7 @@ void upcall_payload_free(struct upcall_payload *payload)
 void upcall_payload_move(struct upcall_payload *to, struct upcall_payload *from)
 {
 	if (from->len > UPCALL_SMALL_PAYLOAD) {
+		to->paged = from->paged;
 		to->pages = from->pages;	/* or block: the same pointer */
 		static_assert(offsetof(struct upcall_payload, pages) ==
 			      offsetof(struct upcall_payload, block));

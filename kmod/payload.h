@@ -12,16 +12,18 @@ struct mem_cgroup;
  * struct upcall_payload - The bytes of an argument or a reply
  * @len: In bytes, 0 to UPCALL_MAX_PAYLOAD. Says which of the others is in use.
  * @small: Up to UPCALL_SMALL_PAYLOAD bytes.
- * @block: Up to a page: one kmalloc block.
- * @pages: Above: an array of single pages, the last one partly filled.
+ * @paged: Not @block, but @pages.
+ * @block: Above: one kmalloc block, up to UPCALL_MAX_BLOCK bytes, if there is one.
+ * @pages: An array of single pages, the last one partly filled.
  *
  * Has no lock: whoever holds it alone may change it. Single pages rather than
  * vmalloc, whose unmapping interrupts every CPU.
  */
 struct upcall_payload {
 	u32 len;
+	bool paged;
 	union {
-		u8 small[UPCALL_SMALL_PAYLOAD];
+		u8 small[UPCALL_SMALL_PAYLOAD] __aligned(8);
 		void *block;
 		void **pages;
 	};

@@ -47,14 +47,15 @@ struct upcall_peer *upcall_peer_new(void)
 	INIT_LIST_HEAD(&peer->queue);
 	INIT_LIST_HEAD(&peer->nested);
 	INIT_LIST_HEAD(&peer->events);
+	INIT_LIST_HEAD(&peer->spares);
 	INIT_LIST_HEAD(&peer->outgoing);
 	upcall_ids_init(&peer->incoming);
 	upcall_ids_init(&peer->outgoing_ids);
 	upcall_async_init(peer);
 	upcall_orphan_init(peer);
 	mutex_init(&peer->refusal.mutex);
-	init_waitqueue_head(&peer->recv_wait);
-	init_waitqueue_head(&peer->event_wait);
+	spin_lock_init(&peer->idle_lock);
+	INIT_LIST_HEAD(&peer->idle);
 	init_waitqueue_head(&peer->chain_wait);
 	init_waitqueue_head(&peer->poll_wait);
 	return peer;
@@ -226,34 +227,6 @@ struct upcall_peer *upcall_peer_next(int *id)
 	return peer;
 }
 
-/**
- * upcall_peer_wake() - An event is there: wake who can receive it
- * @peer: Whose.
- * @event: UPCALL_EVENT_*.
- *
- * Context: Any context but hard interrupts; whoever is woken sees what was there before.
- */
-void upcall_peer_wake(struct upcall_peer *peer, u32 event)
-{
-	if (event != UPCALL_EVENT_CALL)
-		wake_up_interruptible(&peer->event_wait);
-	wake_up_interruptible(&peer->recv_wait);
-	wake_up_interruptible_poll(&peer->poll_wait, EPOLLIN | EPOLLRDNORM);
-}
-
-/**
- * upcall_peer_wake_locked() - An event was queued: wake who can receive it
- * @peer: Whose.
- * @event: UPCALL_EVENT_*.
- *
- * Context: Under @peer->lock.
- */
-void upcall_peer_wake_locked(struct upcall_peer *peer, u32 event)
-{
-	lockdep_assert_held(&peer->lock);
-	upcall_peer_wake(peer, event);
-}
-
 /* Takes the next callback; it may be on its way to GONE by another thread as well. */
 static struct upcall_callback *peer_first_callback(struct upcall_peer *peer)
 {
@@ -321,14 +294,14 @@ void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death
 		return;
 	}
 	WRITE_ONCE(peer->dead, true);
-	wake_up_all(&peer->recv_wait);
-	wake_up_all(&peer->event_wait);
+	upcall_peer_wake_all(peer);
 	wake_up_poll(&peer->poll_wait, EPOLLHUP | EPOLLIN | EPOLLOUT);
 	spin_unlock(&peer->lock);
 	UPCALL_HOOK(dead);
 
 	upcall_orphan_disarm(peer);
 	upcall_peer_give_up_calls(peer);
+	upcall_call_drain(peer);
 	while ((cb = peer_first_callback(peer))) {
 		upcall_callback_retire(cb, UPCALL_RETIRE_DEATH, death);
 		upcall_callback_put(cb);
@@ -373,33 +346,6 @@ int upcall_peer_shutdown(struct upcall_peer *peer, u32 flags, u64 word)
 	death.word = word;
 	upcall_peer_kill(peer, &death);
 	return 0;
-}
-
-/**
- * upcall_peer_poll() - poll(2) on a peer; the uapi header says what each bit means
- * @peer: Any.
- * @file: Its file.
- * @wait: As handed to f_op->poll.
- *
- * Context: Process context.
- * Return: EPOLL* bits.
- */
-__poll_t upcall_peer_poll(struct upcall_peer *peer, struct file *file, poll_table *wait)
-{
-	__poll_t mask;
-
-	poll_wait(file, &peer->poll_wait, wait);
-	spin_lock(&peer->lock);
-	mask = peer->dead ? EPOLLHUP : 0;
-	if (!mask && READ_ONCE(peer->refusal.by) == UPCALL_REFUSED_BY_NONE)
-		mask = EPOLLOUT | EPOLLWRNORM;
-	if (!peer->dead)
-		upcall_async_land_locked(peer);
-	if (!list_empty(&peer->queue) || !list_empty(&peer->events) ||
-	    !list_empty(&peer->results))
-		mask |= EPOLLIN | EPOLLRDNORM;
-	spin_unlock(&peer->lock);
-	return mask;
 }
 
 static const char *peer_state_locked(const struct upcall_peer *peer, int id)

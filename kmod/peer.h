@@ -19,6 +19,7 @@
 #include "owner.h"
 #include "room.h"
 
+struct task_struct;
 struct upcall_call;
 struct upcall_callback;
 
@@ -29,6 +30,18 @@ enum upcall_custody {
 	UPCALL_ORPHANED,	/* nobody's, until a successor comes or the time is up */
 	UPCALL_ADOPTING,	/* one is binding it */
 	UPCALL_ABANDONED,	/* the time was up: it is about to end */
+};
+
+/**
+ * struct upcall_receiver - A thread that sleeps for events, on its stack
+ * @link: In @peer->idle, or by itself once somebody woke it. Protected by @peer->idle_lock.
+ * @task: It.
+ * @calls: It takes calls.
+ */
+struct upcall_receiver {
+	struct list_head link;
+	struct task_struct *task;
+	bool calls;
 };
 
 /**
@@ -59,6 +72,9 @@ enum upcall_custody {
  *	waits.
  * @events: CANCEL and RELEASED events that wait.
  * @incoming: QUEUED to DELIVERED calls by the owner's id; and those that wait for room, NEW.
+ * @spares: struct upcall_call that have ended, by @out_link, for the next ones: with their memory
+ *	and their place in @incoming.
+ * @nspares: How many, at most UPCALL_SPARE_CALLS.
  * @nqueued: QUEUED and TAKEN calls.
  * @nrunning: DELIVERED calls.
  * @receivers: Threads that wait for events.
@@ -72,8 +88,9 @@ enum upcall_custody {
  * @deadline_timer: For the earliest of them.
  * @deadline_work: Gives up the calls that are due.
  * @refusal: What EPOLLOUT waits for; @lock is not its lock.
- * @recv_wait: Where receivers sleep that take calls: woken one at a time.
- * @event_wait: Where those sleep that take other events only.
+ * @idle_lock: Protects @idle; a leaf.
+ * @idle: struct upcall_receiver: threads that sleep for events, those that take calls in front,
+ *	the last to come first. Who wakes one unlinks it. Added to under @lock as well.
  * @chain_wait: Where those sleep that wait for one call: woken for a CANCEL, which may be of
  *	the chain of any of them.
  * @poll_wait: poll(2) and epoll: lives as long as the file, as @refs counts it.
@@ -105,6 +122,8 @@ struct upcall_peer {
 	struct list_head nested;
 	struct list_head events;
 	struct upcall_ids_table incoming;
+	struct list_head spares;
+	u32 nspares;
 	u32 nqueued;
 	u32 nrunning;
 	u32 receivers;
@@ -120,8 +139,8 @@ struct upcall_peer {
 	struct work_struct deadline_work;
 	struct upcall_refusal refusal;
 
-	wait_queue_head_t recv_wait;
-	wait_queue_head_t event_wait;
+	spinlock_t idle_lock;	/* protects @idle */
+	struct list_head idle;
 	wait_queue_head_t chain_wait;
 	wait_queue_head_t poll_wait;
 	struct rcu_head rcu;
@@ -139,10 +158,13 @@ void upcall_peer_config(struct upcall_peer *peer, u32 flags, u64 orphan_ns);
 int upcall_peer_shutdown(struct upcall_peer *peer, u32 flags, u64 word);
 struct upcall_ident *upcall_peer_ident(struct upcall_peer *peer);
 struct upcall_peer *upcall_peer_next(int *id);
+void upcall_peer_show(struct upcall_peer *peer, struct seq_file *m);
+
+/* wake.c */
 void upcall_peer_wake(struct upcall_peer *peer, u32 event);
 void upcall_peer_wake_locked(struct upcall_peer *peer, u32 event);
+void upcall_peer_wake_all(struct upcall_peer *peer);
 __poll_t upcall_peer_poll(struct upcall_peer *peer, struct file *file, poll_table *wait);
-void upcall_peer_show(struct upcall_peer *peer, struct seq_file *m);
 
 /* orphan.c */
 void upcall_orphan_init(struct upcall_peer *peer);

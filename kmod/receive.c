@@ -4,6 +4,7 @@
 #include <linux/hrtimer.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
+#include "args.h"
 #include "async.h"
 #include "batch.h"
 #include "call.h"
@@ -26,11 +27,8 @@
 int upcall_receive_write(const struct upcall_exchange *args, struct upcall_exchange __user *user,
 			 u32 usize)
 {
-	size_t start = offsetof(struct upcall_exchange, commands_failed);
-	size_t end = min_t(size_t, usize, sizeof(*args));
-
-	return copy_to_user((char __user *)user + start, (const char *)args + start, end - start) ?
-	       -EFAULT : 0;
+	return upcall_args_write_from(user, usize, args, sizeof(*args),
+				      offsetof(struct upcall_exchange, commands_failed));
 }
 
 /* Wakes others for what is still there. */
@@ -43,21 +41,15 @@ static void receive_pass_on_locked(struct upcall_peer *peer)
 }
 
 /* What there is now: 1, or 0 if there is nothing, or an errno. */
-static int receive_try(struct upcall_peer *peer, struct upcall_exchange *args,
-		       struct upcall_batch *batch)
+static int receive_try_locked(struct upcall_peer *peer, struct upcall_exchange *args,
+			      struct upcall_batch *batch)
 {
-	bool dead;
-
-	spin_lock(&peer->lock);
-	dead = peer->dead;
-	if (!dead)
-		upcall_batch_take_locked(batch, peer, args);
+	if (peer->dead)
+		return -ESHUTDOWN;
+	upcall_batch_take_locked(batch, peer, args);
 	/* Whoever takes less than all passes the wake-up on. */
 	if (batch->count || batch->needed)
 		receive_pass_on_locked(peer);
-	spin_unlock(&peer->lock);
-	if (dead)
-		return -ESHUTDOWN;
 	if (batch->count)
 		return 1;
 	args->needed = batch->needed;
@@ -66,47 +58,47 @@ static int receive_try(struct upcall_peer *peer, struct upcall_exchange *args,
 	return batch->swamped ? -EDQUOT : 0;
 }
 
-/* A receiver of max_calls 0 does not wait for calls. */
-static bool receive_ready_locked(struct upcall_peer *peer, const struct upcall_exchange *args,
-				 const struct upcall_call *wait)
-{
-	if (peer->dead)
-		return true;
-	if (wait)
-		return upcall_batch_chain_ready_locked(peer, wait, args->max_calls);
-	upcall_async_land_locked(peer);
-	return !list_empty(&peer->events) || !list_empty(&peer->results) ||
-	       (args->max_calls && !list_empty(&peer->queue));
-}
-
 /* Whether it is worth trying again. */
-static bool receive_ready(struct upcall_peer *peer, const struct upcall_exchange *args,
-			  const struct upcall_call *wait)
+static bool receive_chain_ready(struct upcall_peer *peer, const struct upcall_exchange *args,
+				const struct upcall_call *wait)
 {
 	bool ready;
 
 	spin_lock(&peer->lock);
-	ready = receive_ready_locked(peer, args, wait);
+	ready = peer->dead || upcall_batch_chain_ready_locked(peer, wait, args->max_calls);
 	spin_unlock(&peer->lock);
 	return ready;
 }
 
-/* As prepare_to_wait_exclusive(), but woken first: who has just run has a warm cache. */
-static void receive_prepare(wait_queue_head_t *queue, struct wait_queue_entry *entry)
+/*
+ * There is nothing to take, and who makes something sees us from here on: calls and other
+ * events come under @peer->lock. RESULTs do not:
+ *
+ *	here				upcall_async_answered()
+ *	add to @idle			llist_add(), a full barrier
+ *	smp_mb()			if there is somebody in @idle: wake
+ *	if (llist_empty()) sleep
+ */
+static void receive_idle_locked(struct upcall_peer *peer, struct upcall_receiver *me)
 {
-	unsigned long flags;
-
-	spin_lock_irqsave(&queue->lock, flags);
-	if (list_empty(&entry->entry))
-		__add_wait_queue_exclusive(queue, entry);
-	set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);
-	spin_unlock_irqrestore(&queue->lock, flags);
+	lockdep_assert_held(&peer->lock);
+	spin_lock(&peer->idle_lock);
+	if (me->calls)	/* in front: who has just run has a warm cache */
+		list_add(&me->link, &peer->idle);
+	else
+		list_add_tail(&me->link, &peer->idle);
+	spin_unlock(&peer->idle_lock);
+	set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);	/* the barrier */
 }
 
 static int receive_schedule(ktime_t *deadline)
 {
 	if (signal_pending(current))
 		return -ERESTARTSYS;
+	if (!deadline) {
+		schedule();
+		return 0;
+	}
 	return schedule_hrtimeout_range(deadline, current->timer_slack_ns, HRTIMER_MODE_ABS) ?
 	       0 : -ETIMEDOUT;
 }
@@ -116,71 +108,62 @@ static int receive_sleep_chain(struct upcall_peer *peer, const struct upcall_exc
 			       struct upcall_call *wait, ktime_t *deadline)
 {
 	DEFINE_WAIT(cancel);
-	DEFINE_WAIT(entry);
 	int err = 0;
 
+	prepare_to_rcuwait(&wait->wait);
 	prepare_to_wait(&peer->chain_wait, &cancel, TASK_INTERRUPTIBLE | TASK_FREEZABLE);
-	prepare_to_wait(&wait->wait, &entry, TASK_INTERRUPTIBLE | TASK_FREEZABLE);
-	if (!receive_ready(peer, args, wait))
+	if (!receive_chain_ready(peer, args, wait))
 		err = receive_schedule(deadline);
-	finish_wait(&wait->wait, &entry);
 	finish_wait(&peer->chain_wait, &cancel);
+	finish_rcuwait(&wait->wait);
 	return err;
 }
 
 /* Sleeps until there may be something. 0, -ETIMEDOUT or -ERESTARTSYS. */
-static int receive_sleep(struct upcall_peer *peer, const struct upcall_exchange *args,
-			 ktime_t *deadline)
+static int receive_sleep(struct upcall_peer *peer, struct upcall_receiver *me, ktime_t *deadline)
 {
-	wait_queue_head_t *queue = args->max_calls ? &peer->recv_wait : &peer->event_wait;
-	DEFINE_WAIT(entry);
 	int err = 0;
 
-	receive_prepare(queue, &entry);
-	if (!receive_ready(peer, args, NULL))
+	if (llist_empty(&peer->answers))
 		err = receive_schedule(deadline);
-	finish_wait(queue, &entry);
+	__set_current_state(TASK_RUNNING);
+	/* Also waits for whoever is about to wake us. */
+	spin_lock(&peer->idle_lock);
+	if (!list_empty(&me->link))
+		list_del(&me->link);
+	spin_unlock(&peer->idle_lock);
 	return err;
-}
-
-static void receive_count(struct upcall_peer *peer, int n)
-{
-	spin_lock(&peer->lock);
-	peer->receivers += n;
-	spin_unlock(&peer->lock);
-}
-
-/* A wake-up that came with a signal or the deadline is for somebody else then. */
-static void receive_pass_on(struct upcall_peer *peer)
-{
-	spin_lock(&peer->lock);
-	receive_pass_on_locked(peer);
-	spin_unlock(&peer->lock);
 }
 
 /* Takes a batch, if need be after sleeping. What is there goes before why to leave. */
 static int receive_wait(struct upcall_peer *peer, struct upcall_exchange *args,
 			struct upcall_batch *batch)
 {
-	ktime_t deadline = upcall_time_read(args->deadline_ns);
-	ktime_t *until = args->flags & UPCALL_EXCHANGE_NO_DEADLINE ? NULL : &deadline;
+	struct upcall_receiver me = { .task = current, .calls = args->max_calls };
+	ktime_t deadline, *until = NULL;
 	int err = 0, ret;
 
+	if (!(args->flags & UPCALL_EXCHANGE_NO_DEADLINE)) {
+		deadline = upcall_time_read(args->deadline_ns);
+		until = &deadline;
+	}
 	if (args->flags & UPCALL_EXCHANGE_NONBLOCK || args->commands_failed)
 		err = -EAGAIN;
-	receive_count(peer, 1);
-	for (;;) {
-		ret = receive_try(peer, args, batch);
-		if (ret || err)
-			break;
+	spin_lock(&peer->lock);
+	peer->receivers++;
+	while (!(ret = receive_try_locked(peer, args, batch)) && !err) {
+		if (!batch->wait)
+			receive_idle_locked(peer, &me);
+		spin_unlock(&peer->lock);
 		err = batch->wait ? receive_sleep_chain(peer, args, batch->wait, until)
-				  : receive_sleep(peer, args, until);
+				  : receive_sleep(peer, &me, until);
+		spin_lock(&peer->lock);
 	}
-	receive_count(peer, -1);
-	if (ret)
-		return min(ret, 0);
-	receive_pass_on(peer);
-	return err;
+	peer->receivers--;
+	if (!ret)	/* a wake-up that came with a signal or the deadline is for somebody else */
+		receive_pass_on_locked(peer);
+	spin_unlock(&peer->lock);
+	return ret ? min(ret, 0) : err;
 }
 
 /*

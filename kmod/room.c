@@ -246,7 +246,7 @@ int upcall_room_wait_locked(struct upcall_call *call)
 		return -ENOMEM;
 	if (upcall_pool_hold(&cb->pool, account))
 		goto out_tidy;
-	if (upcall_ids_add_locked(&cb->peer->incoming, call, &call->owner_id))
+	if (upcall_call_identify_locked(call))
 		goto out_unhold;
 	refcount_inc(&call->refs);
 	call->room = room;
@@ -282,8 +282,6 @@ bool upcall_room_leave_locked(struct upcall_call *call, int err)
 	list_del_init(&call->cb_link);
 	call->room = NULL;
 	upcall_pool_unhold(&cb->pool, call->from->account);
-	upcall_ids_remove_locked(&cb->peer->incoming, call->owner_id);
-	call->owner_id = 0;
 	upcall_call_answer_locked(call, err, UPCALL_STAGE_NOT_DELIVERED);
 	room_go_on_locked(room);
 	return true;

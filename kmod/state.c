@@ -103,7 +103,7 @@ static int call_admit_locked(struct upcall_call *call, struct upcall_call *old)
 		cb->refused += err == -EAGAIN && !call->wait_room;
 		return err;
 	}
-	err = upcall_ids_add_locked(&cb->peer->incoming, call, &call->owner_id);
+	err = upcall_call_identify_locked(call);
 	if (err && old)		/* not asked again: what has a place may be above its half by now */
 		upcall_pool_resize(&cb->pool, old->share, call->arg_len, old->arg_len);
 	else if (err)
@@ -114,14 +114,11 @@ static int call_admit_locked(struct upcall_call *call, struct upcall_call *old)
 /* @call stands where @old stood; that one has ended, and its owner's reference is ours. */
 static void call_replace_locked(struct upcall_call *call, struct upcall_call *old)
 {
-	struct upcall_peer *owner = call_owner(call);
-
 	call->dropped = old->dropped + 1;
 	list_replace_init(&old->cb_link, &call->cb_link);
 	if (upcall_event_node_waits(&old->node))
 		list_replace_init(&old->node.link, &call->node.link);
 	old->state = UPCALL_ENDED;
-	upcall_ids_remove_locked(&owner->incoming, old->owner_id);
 }
 
 /* @call has room and an id, and its owner's side has a reference. A notification is answered. */
@@ -205,13 +202,16 @@ static struct upcall_call *call_queue_locked(struct upcall_call *call)
 int upcall_call_queue(struct upcall_call *call)
 {
 	struct upcall_peer *owner = call_owner(call);
+	bool new = !call->owner_id;
 	struct upcall_call *old;
 
-	idr_preload(GFP_KERNEL);
+	if (new)
+		idr_preload(GFP_KERNEL);
 	spin_lock(&owner->lock);
 	old = call->answered ? ERR_PTR(call->answer.err) : call_queue_locked(call);
 	spin_unlock(&owner->lock);
-	idr_preload_end();
+	if (new)
+		idr_preload_end();
 	if (!IS_ERR_OR_NULL(old))
 		upcall_call_put(old);
 	return PTR_ERR_OR_ZERO(old);
@@ -248,14 +248,15 @@ bool upcall_call_answer_locked(struct upcall_call *call, int err, u32 stage)
 	call->answer.err = err;
 	call->answer.stage = stage;
 	call->answer.when = ktime_get();
-	/* In @running, those without an answer come first. */
-	if (call->state == UPCALL_TAKEN || call->state == UPCALL_DELIVERED)
+	/* In @running, those without an answer come first. A reply ends the call at once. */
+	if (stage != UPCALL_STAGE_REPLIED &&
+	    (call->state == UPCALL_TAKEN || call->state == UPCALL_DELIVERED))
 		list_move_tail(&call->cb_link, &call->cb->running);
 	/* Pairs with invoke_sleep(): who sees it sees all of @answer. */
 	smp_store_release(&call->answered, true);
 	if (call->caller && call->state != UPCALL_NEW)
 		upcall_async_answered(call);
-	wake_up(&call->wait);
+	rcuwait_wake_up(&call->wait);
 	return true;
 }
 
@@ -307,10 +308,12 @@ void upcall_call_end_locked(struct upcall_call *call)
 	struct upcall_callback *cb = call->cb;
 	struct upcall_peer *owner = cb->peer;
 	bool delivered = call->state == UPCALL_DELIVERED;
+	ktime_t now;
 
 	lockdep_assert_held(&owner->lock);
 	if (delivered) {
-		cb->run_ns += ktime_to_ns(ktime_sub(ktime_get(), call->taken_at));
+		now = call->answer.stage == UPCALL_STAGE_REPLIED ? call->answer.when : ktime_get();
+		cb->run_ns += ktime_to_ns(ktime_sub(now, call->taken_at));
 		cb->nrunning--;
 		owner->nrunning--;
 	} else {
@@ -319,8 +322,8 @@ void upcall_call_end_locked(struct upcall_call *call)
 	call->state = UPCALL_ENDED;
 	call_uncharge_heir_locked(call);
 	list_del_init(&call->cb_link);
-	list_del_init(&call->nest_link);
-	upcall_ids_remove_locked(&owner->incoming, call->owner_id);
+	if (!list_empty(&call->nest_link))
+		list_del_init(&call->nest_link);
 	/* Its reference is not the last one: the owner's is still there. */
 	if (upcall_event_node_drop(&call->cancel))
 		refcount_dec(&call->refs);

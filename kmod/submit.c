@@ -166,13 +166,15 @@ static int submit_link(struct upcall_peer *peer, struct upcall_call *call,
 	bool with_id = submit->async || submit->args.reply_max > submit->args.reply_room;
 	int err;
 
-	idr_preload(GFP_KERNEL);
+	if (with_id)
+		idr_preload(GFP_KERNEL);
 	spin_lock(&peer->lock);
 	call->waited = !submit->async || submit->waited;
 	call->nests = submit->nests;
 	err = submit_link_locked(peer, call, with_id);
 	spin_unlock(&peer->lock);
-	idr_preload_end();
+	if (with_id)
+		idr_preload_end();
 	return err;
 }
 
