@@ -266,6 +266,22 @@ static bool call_recycle(struct upcall_call *call, struct upcall_peer *owner)
 }
 
 /**
+ * upcall_call_same_caller() - Whether two calls are of one caller, for LATEST
+ * @a: One.
+ * @b: The other.
+ *
+ * Stub fds have no number of a peer: on them each process is a caller of its own.
+ *
+ * Context: Any context.
+ * Return: True if so.
+ */
+bool upcall_call_same_caller(const struct upcall_call *a, const struct upcall_call *b)
+{
+	return a->caller_peer == b->caller_peer &&
+	       (a->caller_peer || a->from->tgid == b->from->tgid);
+}
+
+/**
  * upcall_call_put() - Drop a reference
  * @call: Not used by the caller any more.
  *

@@ -180,6 +180,7 @@ void upcall_call_put(struct upcall_call *call);
 void upcall_call_drain(struct upcall_peer *owner);
 void upcall_call_unlink(struct upcall_call *call);
 void upcall_call_uncharge(struct upcall_call *call);
+bool upcall_call_same_caller(const struct upcall_call *a, const struct upcall_call *b);
 
 /* state.c */
 int upcall_call_queue(struct upcall_call *call);

@@ -8,12 +8,14 @@
  */
 #include <linux/freezer.h>
 #include <linux/hrtimer.h>
+#include <linux/idr.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include "args.h"
 #include "call.h"
 #include "callback.h"
 #include "hook.h"
+#include "limits.h"
 #include "main.h"
 #include "owner.h"
 #include "peer.h"
@@ -113,6 +115,15 @@ static int invoke_sleep(struct upcall_call *call, ktime_t *deadline, unsigned in
 	return err;
 }
 
+/*
+ * What a stub holds until somebody comes back to it may not be a stub that holds the first one:
+ * neither would ever be closed. So a thread stays, and with it its open file.
+ */
+static bool invoke_must_stay(const struct upcall_peer *peer, const struct upcall_call *call)
+{
+	return peer->stub && call->reply_fd_max;
+}
+
 /* Lets the caller go and come back by id. Fails if it cannot be told the id. */
 static int invoke_detach(struct upcall_peer *peer, struct upcall_call *call,
 			 struct upcall_invoke *args, struct upcall_invoke __user *user, u32 usize)
@@ -207,7 +218,8 @@ static int invoke_wait(struct upcall_peer *peer, struct upcall_call *call,
 	/* One that was put back stays: its caller may not have the means to make it again. */
 	if (err == -ERESTARTSYS && !fatal_signal_pending(current) &&
 	    (resumed || !upcall_call_withdraw(call))) {
-		if (!invoke_detach(peer, call, args, user, usize))
+		if (!invoke_must_stay(peer, call) &&
+		    !invoke_detach(peer, call, args, user, usize))
 			return -ERESTARTSYS;
 		err = invoke_sleep(call, until, TASK_KILLABLE);
 	}
@@ -288,28 +300,41 @@ int upcall_invoke_cancel(struct upcall_peer *peer, u64 id)
 	return 0;
 }
 
+/* Some of them, from @slot of the table on, which is moved on. True if there are others. */
+static bool invoke_forget_some(struct upcall_peer *peer, int *slot)
+{
+	struct upcall_call *left[UPCALL_BATCH_ENDED], *call;
+	unsigned int i, n = 0;
+
+	spin_lock(&peer->lock);
+	for (i = 0; i < UPCALL_BATCH_ENDED; i++) {
+		call = idr_get_next(&peer->outgoing_ids.idr, slot);
+		if (!call)
+			break;
+		*slot += 1;
+		if (!call->waited && invoke_is_ours(peer, call) &&
+		    upcall_submit_unlink_locked(peer, call))
+			left[n++] = call;
+	}
+	spin_unlock(&peer->lock);
+	while (n--) {
+		upcall_call_abandon(left[n], -ECANCELED);
+		upcall_call_put(left[n]);
+	}
+	return call;
+}
+
 /**
  * upcall_invoke_forget() - The calling process goes: end what it did not come back to
- * @peer: A stub's.
+ * @peer: A stub's. Whoever may come back to a call has its id: so they are all in the table.
  *
- * Context: Process context, may sleep.
+ * Context: Process context, may sleep: others may have left thousands there.
  */
 void upcall_invoke_forget(struct upcall_peer *peer)
 {
-	struct upcall_call *call, *next;
-	LIST_HEAD(calls);
+	int slot = 0;
 
-	spin_lock(&peer->lock);
-	list_for_each_entry_safe(call, next, &peer->outgoing, out_link) {
-		if (!call->waited && invoke_is_ours(peer, call) &&
-		    upcall_submit_unlink_locked(peer, call))
-			list_add(&call->out_link, &calls);
-	}
-	spin_unlock(&peer->lock);
-	list_for_each_entry_safe(call, next, &calls, out_link) {
-		list_del_init(&call->out_link);
-		upcall_call_abandon(call, -ECANCELED);
-		upcall_call_put(call);
+	might_sleep();
+	while (invoke_forget_some(peer, &slot))
 		cond_resched();
-	}
 }

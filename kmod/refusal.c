@@ -12,6 +12,7 @@
 #include <linux/rcupdate.h>
 #include "call.h"
 #include "callback.h"
+#include "hook.h"
 #include "main.h"
 #include "owner.h"
 #include "peer.h"
@@ -131,8 +132,8 @@ out_unlock:
  * @cb: That callback.
  * @account: Of that uid.
  *
- * A peer remembers one refusal, so those who share a stub wait for the last that was asked
- * about: no longer than until the queue is empty.
+ * A peer remembers one refusal, so those who share a stub are woken when the last that asked
+ * has room: not before, whoever else has.
  *
  * Context: Process context, may sleep.
  * Return: True if there is room for a call, as far as it is known without its length.
@@ -153,7 +154,11 @@ bool upcall_refusal_ask(struct upcall_peer *peer, struct upcall_callback *cb,
 	spin_unlock(&cb->peer->lock);
 	if (!waits && !room) {
 		refusal_forget(refusal);
+		UPCALL_HOOK(asking);
 		room = !refusal_remember(refusal, cb, account, 0);
+		/* Whoever waited for the other refusal may have missed what made this room. */
+		if (room)
+			wake_up_interruptible_poll(&peer->poll_wait, EPOLLOUT | EPOLLWRNORM);
 	}
 	mutex_unlock(&refusal->mutex);
 	return room;

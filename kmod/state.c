@@ -75,7 +75,7 @@ static struct upcall_call *call_latest_locked(struct upcall_call *call)
 	list_for_each_entry_reverse(old, &call->cb->queued, cb_link) {
 		if (!reach--)
 			return NULL;
-		if (old->caller_peer != call->caller_peer)
+		if (!upcall_call_same_caller(old, call))
 			continue;
 		/* Somebody else's uid by now: its share of the queue is not ours. */
 		if (!(old->flags & UPCALL_CALL_LATEST) || old->op != call->op || old->ran ||

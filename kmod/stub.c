@@ -60,7 +60,8 @@ static int stubs_make(struct upcall_callback *cb)
 	init_waitqueue_head(&stubs->wait);
 	spin_lock(&cb->peer->lock);
 	if (!cb->stubs) {
-		cb->stubs = stubs;
+		/* Pairs with upcall_stub_wake(), which has no lock. */
+		smp_store_release(&cb->stubs, stubs);
 		stubs = NULL;
 	}
 	spin_unlock(&cb->peer->lock);

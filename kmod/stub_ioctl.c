@@ -29,6 +29,9 @@ static int stub_invoke_check(const struct upcall_invoke *args)
 {
 	if (args->flags & UPCALL_INVOKE_STUB_FD)
 		return -EINVAL;
+	/* No reply with descriptors is kept here: that stub might be one of them. */
+	if (!args->call_id && args->reply_fd_room && args->reply_max != args->reply_room)
+		return -EINVAL;
 	return args->target && !args->call_id ? -EINVAL : 0;
 }
 

@@ -410,6 +410,10 @@ struct upcall_list_user {
  * A call_id of an INVOKE on a stub fd is of the process that made it; what that one did not come
  * back to ends with it.
  *
+ * An INVOKE on a stub fd that takes descriptors with its reply takes it at once (reply_room is
+ * reply_max, else EINVAL), and its wait is not interrupted after delivery, but by death: a reply
+ * that stays on a stub fd may not hold that stub fd.
+ *
  * UNREFERENCED: when the last stub fd of a callback that was registered so is closed (each
  * that rides in a call is open), the owner gets one event of that type, unless there is a
  * new one before it is received. After that the next last one is told again.
@@ -448,9 +452,10 @@ struct upcall_export {
  * peer. A thread in INVOKE cannot.
  *
  * LATEST: a notification that is out of date once there is a newer one. If the newest call of
- * this peer in the queue of the callback is a notification with LATEST and the same op, and among
- * the last UPCALL_LATEST_REACH calls there, the new one takes its place in the queue;
- * upcall_event_call.dropped counts how many were replaced so. Otherwise it is queued as any.
+ * this peer (on stub fds: of this process) in the queue of the callback is a notification with
+ * LATEST and the same op, and among the last UPCALL_LATEST_REACH calls there, the new one takes
+ * its place in the queue; upcall_event_call.dropped counts how many were replaced so. Otherwise
+ * it is queued as any.
  *
  * Errors, in the order in which they are tested; the stage is NOT_DELIVERED
  * unless it says otherwise:
