@@ -148,6 +148,12 @@ int upcall_call_invoke(struct upcall_call *call, uint64_t handle, uint32_t op,
 		return err;
 	if (upcall_nested_wanted(call))
 		return upcall_nested_invoke(call);
+	/* No reply with descriptors is kept on a stub fd, to be fetched with more room. */
+	if (call->peer->stub && call->reply_fd_max && call->room < call->reply_max) {
+		err = upcall_call_grow(call, call->reply_max);
+		if (err)
+			return upcall_call_fail_early(call, err);
+	}
 	call->invoke.flags |= call->flags & UPCALL_INVOKE_WAIT_ROOM;
 	call->invoke.reply_max = call->reply_max;
 	call->invoke.reply_fds = call->reply_fd_max ? (uintptr_t)call->reply_fds : 0;
