@@ -276,7 +276,7 @@ TEST_F(copy, cancel_that_is_put_back_is_left_alone_by_the_one_who_did)
 	EXPECT_TRUE(no_event(self->owner));
 }
 
-#define ROUNDS 300
+#define ROUNDS (300 / UPCALL_SLOW)
 
 struct faulter {
 	pthread_t thread;
