@@ -267,7 +267,9 @@ static const struct any_verb {
 	{ UPCALL_IOC_REBIND, sizeof(struct upcall_rebind) },
 	{ UPCALL_IOC_STAT, sizeof(struct upcall_stat) },
 	{ UPCALL_IOC_LIST, sizeof(struct upcall_list) },
+#if !IS_DOUBLE
 	{ UPCALL_IOC_EXPORT, sizeof(struct upcall_export) },
+#endif
 	{ UPCALL_IOC_INVOKE, sizeof(struct upcall_invoke) },
 	{ UPCALL_IOC_EXCHANGE, sizeof(struct upcall_exchange) },
 	{ UPCALL_IOC_RELEASE, sizeof(struct upcall_release) },

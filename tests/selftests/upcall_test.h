@@ -64,8 +64,10 @@ static inline uint64_t in_ms(uint64_t ms)
 /* First in a test of what the test double cannot do. */
 #ifdef UPCALL_DOUBLE
 #include "double_shim.h"
+#define IS_DOUBLE 1	/* which knows no stub fds and no successors */
 #define MODULE_ONLY(why) SKIP(return, why)
 #else
+#define IS_DOUBLE 0
 #define MODULE_ONLY(why) do { } while (0)
 
 static inline int peer_open(void)
