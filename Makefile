@@ -39,6 +39,9 @@ test-race: deps			## every state of a call against everything that can befall it
 stress: deps			## everything at random for DURATION=seconds, every call accounted for; SEED=n
 	@tests/stress.sh $(or $(DURATION),60) $(SEED)
 
+churn: deps			## a million registrations, stubs and calls (ROUNDS=n of each of 4 workers): memory stays flat
+	@tests/churn.sh $(or $(ROUNDS),250000)
+
 flood: deps			## what is left to others when one uid floods, in figures
 	@tests/run.sh flood_test
 	@sed -n 's/^# # flood: //p' build/test/module.log
@@ -96,4 +99,4 @@ help:				## this list
 # The release that KDIR is for
 KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 
-.PHONY: all module user check test test-kasan test-kcsan test-race stress flood bench profile demo vm deps install install-module install-config uninstall clean help
+.PHONY: all module user check test test-kasan test-kcsan test-race stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help

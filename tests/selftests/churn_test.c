@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A lot of everything leaves nothing behind, and no handle comes twice. */
+/*
+ * A lot of everything leaves nothing behind, and no handle comes twice. UPCALL_ROUNDS=N in the
+ * environment: N rounds of each worker instead of the usual number, as 'make churn' asks for.
+ */
 #include "kselftest_harness.h"
 #include "puppet.h"
 #include "stub.h"
 
 #define WORKERS		4
 #define WARM_UP		(5000 / UPCALL_SLOW)	/* of each worker, before memory is measured */
-#define ROUNDS		(25000 / UPCALL_SLOW)	/* of each worker */
+#define USUAL_ROUNDS	(25000 / UPCALL_SLOW)	/* of each worker */
+#define LIMIT_S		3600	/* for a million rounds; the program has a limit of its own */
 #define SLACK_KIB	8192	/* caches of the processors, other processes */
 
 /* A number out of a file of /proc, by the word that its line begins with; -1: none. */
@@ -34,6 +38,13 @@ static long slab_kib(void)
 static long calls_allocated(void)
 {
 	return proc_number("/proc/slabinfo", "upcall_call ");
+}
+
+static uint32_t rounds(void)
+{
+	const char *text = getenv("UPCALL_ROUNDS");
+
+	return text ? strtoul(text, NULL, 0) : USUAL_ROUNDS;
 }
 
 FIXTURE(churn) {
@@ -72,7 +83,7 @@ static int all_do(FIXTURE_DATA(churn) *self, puppet_fn fn, uint64_t value)
 	}
 	for (i = 0; i < WORKERS; i++) {
 		/* As long as it takes: the time limit is the test's. */
-		for (until = 0; until < 10 && !puppet_done(&self->workers[i]); until++)
+		for (until = rounds() / 1000 + 10; until && !puppet_done(&self->workers[i]); until--)
 			poll(&(struct pollfd){ .fd = self->workers[i].sock, .events = POLLIN },
 			     1, SOON_MS);
 		wrong += puppet_wait(&self->workers[i]) != 0;
@@ -81,7 +92,7 @@ static int all_do(FIXTURE_DATA(churn) *self, puppet_fn fn, uint64_t value)
 }
 
 /* The handles that all workers got, by worker. */
-static uint64_t (*handles)[WARM_UP + ROUNDS];
+static uint64_t *handles[WORKERS];
 
 /* @mem->handle: which worker; @mem->caught: where it goes on in @handles. */
 static int register_and_release(struct puppet_mem *mem)
@@ -109,13 +120,14 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-TEST_F_TIMEOUT(churn, of_callbacks_leaves_nothing_and_repeats_no_handle, 120)
+TEST_F_TIMEOUT(churn, of_callbacks_leaves_nothing_and_repeats_no_handle, LIMIT_S)
 {
-	uint32_t n = WORKERS * (WARM_UP + ROUNDS), i, twice = 0;
-	uint64_t *all;
+	uint32_t each = WARM_UP + rounds(), n = WORKERS * each, i, twice = 0;
+	uint64_t *all = shared_alloc(n * sizeof(*all));
 	long before;
 
-	handles = shared_alloc(n * sizeof(uint64_t));
+	for (i = 0; i < WORKERS; i++)
+		handles[i] = all + (size_t)i * each;
 	for (i = 0; i < WORKERS; i++) {
 		puppet_kill(&self->workers[i], SIGKILL);
 		self->workers[i] = puppet_new();	/* which know @handles */
@@ -123,10 +135,9 @@ TEST_F_TIMEOUT(churn, of_callbacks_leaves_nothing_and_repeats_no_handle, 120)
 	}
 	ASSERT_EQ(0, all_do(self, register_and_release, WARM_UP));
 	before = slab_kib();
-	ASSERT_EQ(0, all_do(self, register_and_release, ROUNDS));
+	ASSERT_EQ(0, all_do(self, register_and_release, rounds()));
 	EXPECT_GT(before + SLACK_KIB, slab_kib());
 
-	all = (uint64_t *)handles;
 	qsort(all, n, sizeof(*all), by_value);
 	EXPECT_LT(0, all[0]);
 	EXPECT_GE(UPCALL_MAX_HANDLE, all[n - 1]);
@@ -161,13 +172,14 @@ static int export_and_close(struct puppet_mem *mem)
 	return next_event(my_peer, &event) == UPCALL_EVENT_RELEASED ? 0 : -EPROTO;
 }
 
-TEST_F_TIMEOUT(churn, of_stubs_leaves_nothing, 120)
+TEST_F_TIMEOUT(churn, of_stubs_leaves_nothing, LIMIT_S)
 {
+	uint32_t n = rounds() == USUAL_ROUNDS ? USUAL_ROUNDS / 4 : rounds();
 	long before;
 
 	ASSERT_EQ(0, all_do(self, export_and_close, WARM_UP / 4));
 	before = slab_kib();
-	ASSERT_EQ(0, all_do(self, export_and_close, ROUNDS / 4));
+	ASSERT_EQ(0, all_do(self, export_and_close, n));
 	EXPECT_GT(before + SLACK_KIB, slab_kib());
 }
 
@@ -204,7 +216,7 @@ static int call_and_compare(struct puppet_mem *mem)
 	return 0;
 }
 
-TEST_F_TIMEOUT(churn, of_calls_leaves_nothing, 120)
+TEST_F_TIMEOUT(churn, of_calls_leaves_nothing, LIMIT_S)
 {
 	uint64_t handle = puppet_register(&self->server, UPCALL_ACCESS_ANYONE);
 	struct upcall_stat stat;
@@ -219,13 +231,13 @@ TEST_F_TIMEOUT(churn, of_calls_leaves_nothing, 120)
 	calls = calls_allocated();
 	TH_LOG("%ld KiB in slabs, %ld calls", slab, calls);
 	EXPECT_LE(0, calls);
-	ASSERT_EQ(0, all_do(self, call_and_compare, ROUNDS));
+	ASSERT_EQ(0, all_do(self, call_and_compare, rounds()));
 	TH_LOG("%ld KiB in slabs, %ld calls", slab_kib(), calls_allocated());
 	EXPECT_GT(slab + SLACK_KIB, slab_kib());
 	EXPECT_GT(calls + 1000, calls_allocated());
 
 	/* The owner's counts are shown to others by LIST. */
-	EXPECT_EQ(WORKERS * (WARM_UP + ROUNDS), listed_callback(my_peer, handle).calls);
+	EXPECT_EQ(WORKERS * (WARM_UP + rounds()), listed_callback(my_peer, handle).calls);
 	EXPECT_EQ(0, listed_callback(my_peer, handle).queued);
 	stat = stat_of(my_peer, handle);
 	EXPECT_EQ(UPCALL_STATE_LIVE, stat.state);
