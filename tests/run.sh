@@ -42,7 +42,7 @@ step()	{ printf '\n== %s\n' "$*"; }
 verdict()
 {
 	! grep -q '^SKIP' "$results" || { step "skipped"; grep '^SKIP' "$results"; }
-	! grep -q '^FAIL' "$results" || { step "failed"; grep '^FAIL' "$results"; }
+	! grep -q '^FAIL' "$results" || { step "failed"; grep -E '^(FAIL| {4})' "$results"; }
 	step "results"
 	if [ -n "$title" ]; then
 		[ $skipped = 0 ] || say "$title: $skipped skipped"
@@ -99,7 +99,10 @@ run_stress()
 		say "ok    $(tail -n 1 "$out/stress.log")"
 		count 1 0 0
 	else
-		say "FAIL  $(tail -n 1 "$out/stress.log") (in $out/stress.log)" | note
+		{
+			say "FAIL  $(tail -n 1 "$out/stress.log")"
+			sed 's/^/    /' "$out/stress.log"
+		} | note
 		count 0 1 0
 	fi
 }

@@ -21,7 +21,10 @@ void complain(const char *format, ...)
 	fflush(stdout);
 }
 
-/* A new entry, before the call is made. False: the book is full for this round. */
+/*
+ * A new entry, before the call is made. False: the book is full for this round. Whoever is killed
+ * in the middle of it (its first touch of a page is a fault) leaves it without a life: last.
+ */
 bool book_open(struct self *self, enum kind kind, uint64_t handle, uint64_t *number)
 {
 	uint32_t n = __atomic_fetch_add(&shared->calls, 1, __ATOMIC_RELAXED);
@@ -29,9 +32,9 @@ bool book_open(struct self *self, enum kind kind, uint64_t handle, uint64_t *num
 	if (n >= MAX_CALLS)
 		return false;
 	shared->book[n].handle = handle;
-	shared->book[n].life = self->life;
 	shared->book[n].kind = kind;
 	*number = n;
+	__atomic_store_n(&shared->book[n].life, self->life, __ATOMIC_RELEASE);
 	return true;
 }
 
