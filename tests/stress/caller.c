@@ -45,14 +45,16 @@ static void caller_cancel(struct self *self, uint64_t call_id)
 
 /*
  * INVOKE. If it is interrupted, or its reply kept, the call is waited for again, or given up:
- * what its caller was told then is the answer.
+ * what its caller was told then is the answer; or before, if it was told nothing, because
+ * another thread has shut the peer down.
  */
 void call_and_wait(struct self *self, uint64_t handle, uint64_t parent)
 {
 	uint64_t number, got = 0;
 	struct upcall_invoke args = INVOKE_ARGS(handle, .flags = 0, .arg = ptr64(&number),
 		.arg_len = sizeof(number), .reply = ptr64(&got), .reply_max = 64,
-		.reply_room = chance(self, 90) ? sizeof(got) : 0, .parent = parent);
+		.reply_room = chance(self, 90) ? sizeof(got) : 0, .parent = parent,
+		.stage = UPCALL_STAGE_UNKNOWN);
 	int err;
 
 	if (!book_open(self, SYNC, handle, &number))
@@ -61,7 +63,6 @@ void call_and_wait(struct self *self, uint64_t handle, uint64_t parent)
 	if (chance(self, 20))
 		args.flags |= UPCALL_INVOKE_WAIT_ROOM;
 	for (;;) {
-		args.stage = UPCALL_STAGE_UNKNOWN;
 		err = verb(self->fd, UPCALL_IOC_INVOKE, &args);
 		if (!args.call_id || (err != -EINTR && err != -EMSGSIZE))
 			break;
