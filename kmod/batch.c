@@ -7,6 +7,8 @@
  * but the receiver touches its place in the batch. Whatever befalls it meanwhile (its caller
  * leaves, its callback is retired, the peer dies) is seen at the commit.
  */
+#include <linux/pid.h>
+#include <linux/sched.h>
 #include <linux/uaccess.h>
 #include "async.h"
 #include "batch.h"
@@ -59,6 +61,8 @@ static void batch_add_call_locked(struct upcall_batch *batch, struct upcall_call
 		list_move_tail(&call->cb_link, &call->cb->running);
 	else
 		list_move(&call->cb_link, &call->cb->running);
+	upcall_spin_meet_locked(&call->cb->peer->server, task_pid(current));
+	upcall_spin_meet_locked(&call->cb->peer->client, call->tid);
 	batch_add_locked(batch, &call->node);
 	batch->calls++;
 }

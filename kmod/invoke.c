@@ -213,6 +213,7 @@ static int invoke_wait(struct upcall_peer *peer, struct upcall_call *call,
 		deadline = upcall_time_read(args->deadline_ns);
 		until = &deadline;
 	}
+	upcall_spin_answer(call);
 	err = invoke_sleep(call, until, TASK_INTERRUPTIBLE);
 	UPCALL_HOOK(woken);
 	/* One that was put back stays: its caller may not have the means to make it again. */

@@ -61,6 +61,10 @@
 /* Who waits for room and is served by one hold of the lock, beside whoever freed it. */
 #define UPCALL_BATCH_ROOM		16U
 
+/* How long a thread may spin before it sleeps, in microseconds, and how long it does. */
+#define UPCALL_CAP_SPIN_US		1000U
+#define UPCALL_SPIN_US			50U
+
 /* Nothing larger is copied from or to a struct at once. */
 #define UPCALL_MAX_STRUCT		4096U
 
@@ -73,5 +77,6 @@ extern unsigned int upcall_max_callbacks_user;
 extern unsigned int upcall_max_calls_user;
 extern unsigned int upcall_max_bytes_user;
 extern unsigned int upcall_max_payload;
+extern unsigned int upcall_spin_us;
 
 #endif /* _UPCALL_LIMITS_H */

@@ -26,15 +26,18 @@ unsigned int upcall_max_callbacks_user = UPCALL_CAP_CALLBACKS_USER;
 unsigned int upcall_max_calls_user = UPCALL_CAP_CALLS_USER;
 unsigned int upcall_max_bytes_user = UPCALL_CAP_BYTES_USER;
 unsigned int upcall_max_payload = UPCALL_MAX_PAYLOAD;
+unsigned int upcall_spin_us = UPCALL_SPIN_US;
 
 /**
  * struct limit - A parameter that an administrator may set
  * @value: In force.
- * @cap: The most that it may be; the least is 1.
+ * @cap: The most that it may be.
+ * @least: The least.
  */
 struct limit {
 	unsigned int *value;
 	unsigned int cap;
+	unsigned int least;
 };
 
 static int limit_set(const char *text, const struct kernel_param *kp)
@@ -42,7 +45,7 @@ static int limit_set(const char *text, const struct kernel_param *kp)
 	const struct limit *limit = kp->arg;
 	struct kernel_param value = { .arg = limit->value };
 
-	return param_set_uint_minmax(text, &value, 1, limit->cap);
+	return param_set_uint_minmax(text, &value, limit->least, limit->cap);
 }
 
 static int limit_get(char *text, const struct kernel_param *kp)
@@ -57,26 +60,30 @@ static const struct kernel_param_ops limit_ops = {
 	.get = limit_get,
 };
 
-static struct limit callbacks = { &upcall_max_callbacks, UPCALL_CAP_CALLBACKS };
+static struct limit callbacks = { &upcall_max_callbacks, UPCALL_CAP_CALLBACKS, 1 };
 module_param_cb(max_callbacks, &limit_ops, &callbacks, 0644);
 MODULE_PARM_DESC(max_callbacks, "Callbacks in all, 1 to 4194304");
 
-static struct limit callbacks_user = { &upcall_max_callbacks_user, UPCALL_CAP_CALLBACKS_USER };
+static struct limit callbacks_user = { &upcall_max_callbacks_user, UPCALL_CAP_CALLBACKS_USER, 1 };
 module_param_cb(max_callbacks_user, &limit_ops, &callbacks_user, 0644);
 MODULE_PARM_DESC(max_callbacks_user, "Callbacks of one uid, 1 to 1048576");
 
-static struct limit calls_user = { &upcall_max_calls_user, UPCALL_CAP_CALLS_USER };
+static struct limit calls_user = { &upcall_max_calls_user, UPCALL_CAP_CALLS_USER, 1 };
 module_param_cb(max_queued_calls_user, &limit_ops, &calls_user, 0644);
 MODULE_PARM_DESC(max_queued_calls_user, "Calls under way by one uid, 1 to 65536");
 
-static struct limit bytes_user = { &upcall_max_bytes_user, UPCALL_CAP_BYTES_USER };
+static struct limit bytes_user = { &upcall_max_bytes_user, UPCALL_CAP_BYTES_USER, 1 };
 module_param_cb(max_queued_bytes_user, &limit_ops, &bytes_user, 0644);
 MODULE_PARM_DESC(max_queued_bytes_user,
 		 "Bytes of arguments and reply room of those calls, 1 to 67108864");
 
-static struct limit payload = { &upcall_max_payload, UPCALL_MAX_PAYLOAD };
+static struct limit payload = { &upcall_max_payload, UPCALL_MAX_PAYLOAD, 1 };
 module_param_cb(max_payload, &limit_ops, &payload, 0644);
 MODULE_PARM_DESC(max_payload, "Bytes of one argument or reply, 1 to 1048576");
+
+static struct limit spin = { &upcall_spin_us, UPCALL_CAP_SPIN_US, 0 };
+module_param_cb(spin_us, &limit_ops, &spin, 0644);
+MODULE_PARM_DESC(spin_us, "Microseconds to spin before sleeping, 0 (never) to 1000");
 
 static int fop_open(struct inode *inode, struct file *file)
 {

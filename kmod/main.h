@@ -39,6 +39,9 @@
  * chain.c. Of a SERIAL callback one call at a time is among what its owner can take, or
  * runs; the others are QUEUED with their callback only.
  *
+ * Who is about to sleep for an answer, or for the next call, may spin first: spin.c. It stands in
+ * no list then, and whatever it sees it looks again under the lock.
+ *
  * A stub fd calls one callback. Its calls stand in a peer of its own that belongs to nobody
  * (stub.c).
  *

@@ -18,6 +18,7 @@
 #include "ids.h"
 #include "owner.h"
 #include "room.h"
+#include "spin.h"
 
 struct task_struct;
 struct upcall_call;
@@ -78,6 +79,8 @@ struct upcall_receiver {
  * @nqueued: QUEUED and TAKEN calls.
  * @nrunning: DELIVERED calls.
  * @receivers: Threads that wait for events.
+ * @server: The thread that took a call last: callers wait for it.
+ * @client: The thread whose call it was: receivers wait for it.
  * @outgoing: Calls made by this peer whose answer has not been collected.
  * @outgoing_ids: Those of them that have a caller's id.
  * @noutgoing: How many are in @outgoing.
@@ -127,6 +130,8 @@ struct upcall_peer {
 	u32 nqueued;
 	u32 nrunning;
 	u32 receivers;
+	struct upcall_spin server;
+	struct upcall_spin client;
 
 	struct list_head outgoing;
 	struct upcall_ids_table outgoing_ids;

@@ -140,6 +140,7 @@ static int receive_wait(struct upcall_peer *peer, struct upcall_exchange *args,
 			struct upcall_batch *batch)
 {
 	struct upcall_receiver me = { .task = current, .calls = args->max_calls };
+	bool spins = args->max_calls && !batch->wait && upcall_spin_enabled();
 	ktime_t deadline, *until = NULL;
 	int err = 0, ret;
 
@@ -152,6 +153,13 @@ static int receive_wait(struct upcall_peer *peer, struct upcall_exchange *args,
 	spin_lock(&peer->lock);
 	peer->receivers++;
 	while (!(ret = receive_try_locked(peer, args, batch)) && !err) {
+		if (spins) {
+			spins = false;
+			spin_unlock(&peer->lock);
+			upcall_spin_receive(peer);
+			spin_lock(&peer->lock);
+			continue;
+		}
 		if (!batch->wait)
 			receive_idle_locked(peer, &me);
 		spin_unlock(&peer->lock);
