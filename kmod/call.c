@@ -160,23 +160,24 @@ static int call_load(struct upcall_call *call, const struct upcall_invoke *args)
 	return 0;
 }
 
-/* A recycled call, as new but for its place in the table of ids. */
+/* From one offset in a call up to another one. */
+static void call_clear(struct upcall_call *call, size_t from, size_t to)
+{
+	memset((char *)call + from, 0, to - from);
+}
+
+/*
+ * A recycled call, as new but for its place in the table of ids, and for the bytes of payloads
+ * that were there: nobody reads beyond their length.
+ */
 static void call_reset(struct upcall_call *call)
 {
-	size_t end = offsetofend(struct upcall_call, answer);
-	size_t middle = offsetofend(struct upcall_call, arg);
 	u64 id = call->owner_id;
 
-	/* Not the bytes of payloads that were there: nobody reads beyond their length. */
-	memset(call, 0, offsetof(struct upcall_call, arg));
-	memset((char *)call + middle, 0, offsetof(struct upcall_call, answer) - middle);
-	call->arg.len = 0;
-	call->answer.err = 0;
-	call->answer.stage = 0;
-	call->answer.status = 0;
-	call->answer.reply.len = 0;
-	call->answer.fds = NULL;
-	memset((char *)call + end, 0, sizeof(*call) - end);
+	call_clear(call, 0, offsetof(struct upcall_call, arg.small));
+	call_clear(call, offsetofend(struct upcall_call, arg),
+		   offsetof(struct upcall_call, answer.reply.small));
+	call_clear(call, offsetofend(struct upcall_call, answer.reply), sizeof(*call));
 	call->owner_id = id;
 }
 

@@ -8,16 +8,22 @@
 #include "main.h"
 #include "peer.h"
 
-/* The first in @idle that takes calls, or whoever is the first. */
+/*
+ * The first in @idle that takes calls, or whoever is the first. One that does not sleep any more
+ * looks again by itself, and one that is frozen once it is thawed: then the next one is woken, too.
+ */
 static void peer_wake_one(struct upcall_peer *peer, bool call)
 {
 	struct upcall_receiver *first;
+	bool woken = false;
 
 	spin_lock(&peer->idle_lock);
-	first = list_first_entry_or_null(&peer->idle, struct upcall_receiver, link);
-	if (first && (first->calls || !call)) {
+	while (!woken && !list_empty(&peer->idle)) {
+		first = list_first_entry(&peer->idle, struct upcall_receiver, link);
+		if (call && !first->calls)
+			break;
 		list_del_init(&first->link);
-		wake_up_process(first->task);	/* it takes this lock before it goes on */
+		woken = wake_up_process(first->task);	/* it takes this lock before it goes on */
 	}
 	spin_unlock(&peer->idle_lock);
 }

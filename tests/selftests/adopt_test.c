@@ -65,6 +65,27 @@ TEST_F(adopt, reason_of_a_dead_owner_stays_with_the_call_though_its_successor_di
 	EXPECT_EQ(3 << 8, (int)self->caller.mem->inv.exit_status);
 }
 
+TEST_F(adopt, reason_of_a_dead_owner_is_not_told_of_later_calls)
+{
+	struct upcall_event_call call;
+
+	ASSERT_TRUE(call_is_delivered(self));
+	ASSERT_TRUE(orphan(self));
+	ASSERT_EQ(-EOWNERDEAD, puppet_wait(&self->caller));
+	ASSERT_EQ(UPCALL_REASON_EXITED, self->caller.mem->inv.reason);
+	ASSERT_EQ(0, adopt(self->peer, NULL));
+	puppet_call_start(&self->caller, self->handle);
+	ASSERT_EQ(0, answer(self->peer, 0, &call));
+	ASSERT_EQ(0, puppet_wait(&self->caller));
+	EXPECT_EQ(UPCALL_REASON_NONE, self->caller.mem->inv.reason);
+	EXPECT_EQ(0, self->caller.mem->inv.exit_status);
+	ASSERT_TRUE(call_queues(self));
+	ASSERT_EQ(0, release(self->peer, self->handle, 0));
+	EXPECT_EQ(-ESTALE, puppet_wait(&self->caller));
+	EXPECT_EQ(UPCALL_REASON_RELEASED, self->caller.mem->inv.reason);
+	EXPECT_EQ(0, self->caller.mem->inv.exit_status);
+}
+
 TEST_F(adopt, says_which_peer_it_is_and_how_many_callbacks_it_has)
 {
 	struct upcall_adopt args;

@@ -2,8 +2,12 @@
 /* Several threads receive on one peer, for several callers. */
 #include "kselftest_harness.h"
 #include <pthread.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include "puppet.h"
 
+#define FREEZER	"/tmp/upcall_receivers_test"
+#define GROUP	FREEZER "/thread"
 #define THREADS	4
 #define CALLS	200
 
@@ -51,6 +55,21 @@ static void ignore_signal(int sig)
 	(void)sig;
 }
 
+/* The freezer of cgroups v1, which takes single threads, and leaves them where they sleep. */
+static bool freezer_mount(void)
+{
+	mkdir(FREEZER, 0700);
+	return !mount("none", FREEZER, "cgroup", 0, "freezer") && !mkdir(GROUP, 0700);
+}
+
+/* Nobody is left there: a thread that is frozen could not be killed, either. */
+static void freezer_unmount(void)
+{
+	eventually(!rmdir(GROUP) || errno == ENOENT);
+	umount(FREEZER);
+	rmdir(FREEZER);
+}
+
 FIXTURE(receivers) {
 	struct puppet caller;
 	uint64_t handle;
@@ -70,8 +89,10 @@ FIXTURE_SETUP(receivers)
 
 FIXTURE_TEARDOWN(receivers)
 {
+	write_to(GROUP "/freezer.state", "THAWED");
 	shut_down(my_peer);
 	kill(self->caller.pid, SIGKILL);
+	freezer_unmount();
 }
 
 static int notify_with(uint64_t handle, uint32_t op, uint32_t arg_len, void *arg)
@@ -130,6 +151,47 @@ TEST_F(receivers, wake_up_of_one_that_is_signalled_goes_to_another)
 		pthread_join(two[1].thread, NULL);
 	}
 	EXPECT_EQ(stat_of(my_peer, self->handle).calls, stat_of(my_peer, self->handle).delivered);
+}
+
+static bool group_is_frozen(void)
+{
+	char text[16] = "";
+	int fd = open(GROUP "/freezer.state", O_RDONLY);
+	bool is = read(fd, text, sizeof(text) - 1) > 0 && !strcmp(text, "FROZEN\n");
+
+	close(fd);
+	return is;
+}
+
+static bool freeze(pid_t tid)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", tid);
+	return write_to(GROUP "/tasks", text) && write_to(GROUP "/freezer.state", "FROZEN") &&
+	       eventually(group_is_frozen());
+}
+
+TEST_F(receivers, call_goes_past_one_that_is_frozen)
+{
+	static struct receiver two[2];
+	uint64_t deadline = in_ms(SOON_MS);
+
+	if (!freezer_mount())
+		SKIP_TEST("no freezer of cgroups v1 here");
+	ASSERT_TRUE(receiver_start(&two[0], 1024, 1));
+	ASSERT_TRUE(receiver_start(&two[1], 1024, 1));
+	ASSERT_TRUE(freeze(two[1].tid));
+	EXPECT_EQ(0, notify_with(self->handle, 5, 0, NULL));
+	EXPECT_TRUE(eventually(receiver_done(&two[0])));
+	EXPECT_GT(deadline, now_ns());	/* not only because its own came */
+	EXPECT_EQ(1, two[0].out.event_count);
+	EXPECT_FALSE(receiver_done(&two[1]));
+	/* Thawed, it is there for the next. */
+	EXPECT_TRUE(write_to(GROUP "/freezer.state", "THAWED"));
+	EXPECT_EQ(0, notify_with(self->handle, 6, 0, NULL));
+	EXPECT_TRUE(eventually(receiver_done(&two[1])));
+	EXPECT_EQ(6, ((struct upcall_event_call *)two[1].buf)->op);
 }
 
 TEST_F(receivers, one_of_max_calls_0_leaves_calls_to_others)

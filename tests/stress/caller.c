@@ -35,11 +35,12 @@ static uint64_t any_deadline(struct self *self, uint32_t *flags)
 	}
 }
 
+/* An owner's other thread may shut their peer down, which ends the call as well. */
 static void caller_cancel(struct self *self, uint64_t call_id)
 {
 	int err = cancel(self->fd, call_id);
 
-	if (err && err != -ESHUTDOWN)
+	if (err && (self->owner < 0 || (err != -ESHUTDOWN && err != -ENOENT)))
 		complain("cancel: errno %d", -err);
 }
 
