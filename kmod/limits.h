@@ -46,8 +46,8 @@
 #define UPCALL_MAX_BLOCK		SZ_64K
 
 /*
- * Calls that a peer keeps for the next ones, a page or two in all. None where late uses of
- * their memory are looked for.
+ * Calls that a peer keeps for the next ones, some 24 KiB in all, in the memory cgroups of those who
+ * made the first ones. None where late uses of their memory are looked for.
  */
 #ifdef UPCALL_TEST
 #define UPCALL_SPARE_CALLS		0U
