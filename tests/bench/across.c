@@ -1,26 +1,35 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The caller on one processor, its server on another. All ways are ready at once and take turns
- * of 2 ms, so that what else the machine does befalls each of them alike; the fastest turn counts.
+ * Times on several processors. Turns of 2 ms, so that what else the machine does befalls each way
+ * alike:
+ *
+ *	across	the caller on one processor, its server on another. All ways take turns; the
+ *		fastest counts
+ *	pairs	1, 2 and 4 callers, each with its server on a processor of their own. The turns are at
+ *		the same time; the median of what a round trip took in them counts
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <unistd.h>
 #include "bench.h"
 
 #define TURN_NS		2000000
 #define TURNS		60
 #define MAX_WAYS	32
+#define PAIRS		4
 
 /**
  * struct stage - One way that waits for its turns
  * @way: Which.
+ * @caller_cpu, @server_cpu: Where.
  * @go: A byte there is a turn.
  * @took: What a round trip took in it, as a double.
  * @best: The fastest turn's.
  */
 struct stage {
 	const struct way *way;
+	int caller_cpu, server_cpu;
 	int go[2], took[2];
 	double best;
 };
@@ -48,12 +57,13 @@ static double turn(struct run *run)
 static void stage_body(void *arg)
 {
 	struct stage *stage = arg;
-	struct run run = { .way = stage->way, .size = 8, .across = true };
+	struct run run = { .way = stage->way, .size = 8, .server_cpu = stage->server_cpu };
 	double took = 0;
 	char go;
 
 	close(stage->go[1]);
 	close(stage->took[0]);
+	move_to(stage->caller_cpu);
 	run_begin(&run);
 	if (run.way->spins)
 		kill(run.server, SIGSTOP);
@@ -72,15 +82,15 @@ static bool stage_ended(struct stage *stage, double *took)
 	return read(stage->took[0], took, sizeof(*took)) == sizeof(*took);
 }
 
-static bool stage_begin(struct stage *stage, const struct way *way)
+static bool stage_begin(struct stage *stage, const struct way *way, int caller_cpu, int server_cpu)
 {
 	char name[64];
 	double none;
 
-	*stage = (struct stage){ .way = way, .best = 1e18 };
+	*stage = (struct stage){ way, caller_cpu, server_cpu, .best = 1e18 };
 	must(pipe(stage->go));
 	must(pipe(stage->took));
-	snprintf(name, sizeof(name), "across/%s", way->name);
+	snprintf(name, sizeof(name), "%s/%s", caller_cpu == server_cpu ? "pairs" : "across", way->name);
 	begin_process(name, stage_body, stage);
 	close(stage->go[0]);
 	close(stage->took[1]);
@@ -97,7 +107,7 @@ void measure_across(const struct way *const *ways)
 		return;
 	}
 	for (; *ways && ready < MAX_WAYS; ways++) {
-		if (stage_begin(&stages[ready], *ways))
+		if (stage_begin(&stages[ready], *ways, 0, 1))
 			ready++;
 	}
 	for (int t = 0; t < TURNS; t++) {
@@ -118,5 +128,57 @@ void measure_across(const struct way *const *ways)
 		snprintf(name, sizeof(name), "across/%s", stages[i].way->name);
 		row(name, "ns", stages[i].best);
 		close(stages[i].go[1]);
+	}
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* What a round trip takes while @count of them go on: the median of the turns. */
+static double pairs_took(struct stage *stages, int count)
+{
+	static double took[TURNS * PAIRS];
+	int n = 0;
+
+	for (int t = 0; t < TURNS; t++) {
+		for (int i = 0; i < count; i++)
+			must(write(stages[i].go[1], "", 1));
+		for (int i = 0; i < count; i++) {
+			if (!stage_ended(&stages[i], &took[n++])) {
+				errno = ECHILD;
+				fail("pairs");
+			}
+		}
+	}
+	qsort(took, n, sizeof(*took), compare);
+	return took[n / 2];
+}
+
+/* One way after the other: they are to be compared with themselves. */
+void measure_pairs(const struct way *const *ways)
+{
+	struct stage stages[PAIRS];
+	char name[64];
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < PAIRS) {
+		printf("skip pairs there are fewer than %d processors\n", PAIRS);
+		return;
+	}
+	for (; *ways; ways++) {
+		for (int i = 0; i < PAIRS; i++) {
+			if (!stage_begin(&stages[i], *ways, i, i))
+				fail("pairs");
+		}
+		pairs_took(stages, PAIRS);	/* warm */
+		for (int count = 1; count <= PAIRS; count *= 2) {
+			snprintf(name, sizeof(name), "pairs/%s/%d", (*ways)->name, count);
+			row(name, "ns", pairs_took(stages, count));
+		}
+		for (int i = 0; i < PAIRS; i++)
+			close(stages[i].go[1]);
 	}
 }

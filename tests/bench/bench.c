@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * bench [-i] [-p] [-x] [NAME...]: measures everything, or the rows whose names begin so.
+ * bench [-i] [-p] [-x | -y] [NAME...]: measures everything, or the rows whose names begin so.
  *
  *	-i	the clock counts instructions: see tests/vm/run --icount
  *	-p	does it again and again instead, for tests/bench/profile.sh
  *	-x	the caller on one processor and its server on another, as times
+ *	-y	several callers, each with its server on a processor of their own, as times
  */
 #include <stdlib.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #ifdef LIBRARIES	/* what takes libraries of others is a program of its own */
 #define WAYS(m)		m(sd_bus) m(dbus_daemon) m(rest)
 #define ACROSS(m)
+#define PAIRED(m)
 #define FIGURES(m)
 #else
 #define WAYS(m) \
@@ -23,6 +25,7 @@
 	m(oneway_binder)
 #define ACROSS(m) \
 	m(floor) m(invoke) m(ring) m(futex) m(eventfd) m(pipe) m(seqpacket) m(mq) m(seccomp) m(binder)
+#define PAIRED(m)	m(floor) m(invoke) m(futex) m(pipe)
 #define FIGURES(m)	m(nothing) m(stale) m(register) m(beside) m(death)
 #endif
 
@@ -37,6 +40,7 @@ FIGURES(DECLARE_FIGURE)
 
 static const struct way *const ways[] = { WAYS(ADDRESS_WAY) };
 static const struct way *const ways_across[] = { ACROSS(ADDRESS_WAY) NULL };
+static const struct way *const ways_paired[] = { PAIRED(ADDRESS_WAY) NULL };
 static const struct figure *const figures[] = { FIGURES(ADDRESS_FIGURE) NULL };
 static const size_t sizes[] = { 8, 4096, 65536 };
 
@@ -71,10 +75,10 @@ static void run_figure(void *figure)
 
 int main(int argc, char **argv)
 {
-	bool across = false;
+	void (*several)(const struct way *const *ways) = NULL;
 	int option;
 
-	while ((option = getopt(argc, argv, "ipx")) != -1) {
+	while ((option = getopt(argc, argv, "ipxy")) != -1) {
 		switch (option) {
 		case 'i':
 			instructions = true;
@@ -83,7 +87,10 @@ int main(int argc, char **argv)
 			profiling = true;
 			break;
 		case 'x':
-			across = true;
+			several = measure_across;
+			break;
+		case 'y':
+			several = measure_pairs;
 			break;
 		default:
 			return 2;
@@ -91,8 +98,8 @@ int main(int argc, char **argv)
 	}
 	wanted = argv + optind;
 	become_starter();
-	if (across) {
-		measure_across(ways_across);
+	if (several) {
+		several(several == measure_pairs ? ways_paired : ways_across);
 		return 0;
 	}
 	for (size_t w = 0; w < COUNT(ways); w++) {

@@ -7,7 +7,7 @@
  *	bench.c		the list of all, and which to run
  *	run.c		a caller and its server: processes and priorities
  *	measure.c	rows, and the batches that are timed for them
- *	across.c	the caller on one processor, the server on another
+ *	across.c	several processors
  *
  * Prints lines for tests/bench/run.sh: 'row NAME UNIT VALUE', 'skip NAME WHY'.
  */
@@ -33,7 +33,7 @@ struct way;
  * @arg: The argument, in the caller's own memory; @size bytes.
  * @shared: SHARED_BYTES that both processes see; zero at first.
  * @serving: The pipe on which the server says that it serves.
- * @across: The server is on another processor than the caller.
+ * @server_cpu: The processor that the server is on.
  * @server: The server's process.
  */
 struct run {
@@ -42,7 +42,7 @@ struct run {
 	char *arg;
 	char *shared;
 	int serving[2];
-	bool across;
+	int server_cpu;
 	pid_t server;
 };
 
@@ -114,6 +114,7 @@ void measure_way(const struct way *way, size_t size, const char *name);
 
 /* --- across.c --- */
 void measure_across(const struct way *const *ways);
+void measure_pairs(const struct way *const *ways);
 
 /* What every server returns: it has seen both ends of the argument. */
 static inline uint64_t answer(const void *arg, size_t size)

@@ -13,7 +13,7 @@ function sort_ways(size,	i, j, way)
 	count = 0
 	for (i = 1; i <= n; i++) {
 		way = names[i]
-		if (way ~ /^across/ || sub("/" size "$", "", way) == 0)
+		if (way ~ /^(across|pairs)/ || sub("/" size "$", "", way) == 0)
 			continue
 		for (j = ++count; j > 1 && value[sorted[j - 1] "/" size] > value[names[i]]; j--)
 			sorted[j] = sorted[j - 1]

@@ -20,7 +20,7 @@ function sort_ways(	i, j, way, name)
 {
 	for (i = 1; i <= n; i++) {
 		name = names[i]
-		if (name !~ /^(floor|.*\/8)$/ && name !~ /^library-/ || name ~ /^across/)
+		if (name !~ /^(floor|.*\/8)$/ && name !~ /^library-/ || name ~ /^(across|pairs)/)
 			continue
 		way = name
 		sub(/\/8$/, "", way)
@@ -81,6 +81,18 @@ function across(	i, name, way, miss)
 	}
 }
 
+function pairs(	i, way)
+{
+	print "\n| pairs, each on its own processor: time as a multiple of one pair's | 2 pairs | 4 pairs |\n|---|--:|--:|"
+	for (i = 1; i <= n; i++) {
+		way = names[i]
+		if (!sub(/^pairs./, "", way) || !sub(/.1$/, "", way))
+			continue
+		printf "| %s | %.2f | %.2f |\n", label_of(way), value["pairs/" way "/2"] / value[names[i]],
+			value["pairs/" way "/4"] / value[names[i]]
+	}
+}
+
 END {
 	sort_ways()
 	round_trips()
@@ -88,4 +100,6 @@ END {
 	others()
 	if (has("across/futex"))
 		across()
+	if (has("pairs/invoke/1"))
+		pairs()
 }

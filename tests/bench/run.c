@@ -108,7 +108,7 @@ void serving(struct run *run)
 static void serve(struct run *run)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	move_to(run->across ? 1 : 0);
+	move_to(run->server_cpu);
 	run->way->serve(run);
 	_exit(1);
 }

@@ -30,6 +30,8 @@ in_vm()
 	# the clock that counts instructions knows one processor only
 	[[ " ${*:-across} " != *" across"* ]] ||
 		run_in_vm --pin --append "idle=poll tsc=reliable" -c "$load; ./bench -x"
+	[[ " ${*:-pairs} " != *" pairs"* ]] ||
+		run_in_vm --smp 4 --append tsc=reliable -c "$load; ./bench -y"
 }
 
 here()
@@ -37,7 +39,7 @@ here()
 	[ "$(id -u)" = 0 ] || die "--here takes root: for SCHED_FIFO"
 	modprobe -qa fuse binder_linux || :
 	insmod "$out/floor/floor.ko" || :
-	(cd "$out" && sh -c "$(programs "$@"); ./bench -x")
+	(cd "$out" && sh -c "$(programs "$@"); ./bench -x; ./bench -y")
 	rmmod floor || :
 }
 

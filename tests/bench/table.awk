@@ -3,9 +3,12 @@
 function ratio(name,	to)
 {
 	to = name ~ /^across/ ? "across/futex" : "floor"
+	if (name ~ /^pairs/)
+		sub(/[0-9]+$/, "1", to = name)
 	if (!(to in value) || unit[to] != unit[name] || name ~ /^death/)
 		return ""
-	return sprintf("%.2f %s", value[name] / value[to], to ~ /futex/ ? "futex" : "floor")
+	return sprintf("%.2f %s", value[name] / value[to],
+		       to ~ /^pairs/ ? "alone" : to ~ /futex/ ? "futex" : "floor")
 }
 
 END {

@@ -16,7 +16,7 @@ struct ring {
 static void wait_until(const struct run *run, const uint64_t *counter, uint64_t value)
 {
 	while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) != value) {
-		if (run->across)
+		if (run->server_cpu)
 			__builtin_ia32_pause();
 		else
 			sched_yield();
