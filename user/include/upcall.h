@@ -867,7 +867,8 @@ int upcall_call_take_reply_fd(struct upcall_call *call, unsigned int index);
  * @len: Bytes of it, to UPCALL_MAX_PAYLOAD.
  * @deadline: Or UPCALL_NO_DEADLINE. The owner gets to know it.
  *
- * A reply longer than the room there is is fetched again with more.
+ * The object has room for the longest reply that it accepts, from its first use on. Where there is no
+ * memory for that, a longer one is fetched again.
  *
  * Return: the bytes of the reply, 0 and up: the callback ran, see upcall_call_status(). Or the
  * errors of UPCALL_IOC_INVOKE: upcall_call_stage() says whether it may have run, upcall_strerror()

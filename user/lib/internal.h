@@ -118,7 +118,7 @@ struct upcall_slot {
  * struct upcall_peer - One open file of the device
  * @refs: See above.
  * @transport: Set at birth.
- * @fork_count: upcall_fork_count() when it was bound, else at birth: differs in a child.
+ * @fork_count: upcall_forks when it was bound, else at birth: differs in a child.
  * @bound: A command other than INFO was sent: the peer is this process's.
  * @max_calls: For one EXCHANGE.
  * @event_room: Bytes for one EXCHANGE.
@@ -242,8 +242,8 @@ struct upcall_incoming {
  * @reply: Library-allocated.
  * @room: Bytes at @reply.
  * @reply_max: Parameter.
- * @signature: Parameter, with @name_signature.
- * @flags: Parameter: UPCALL_INVOKE_WAIT_ROOM, UPCALL_INVOKE_LATEST.
+ * @signature: Parameter; 0 without UPCALL_INVOKE_SIGNATURE.
+ * @flags: Parameters: UPCALL_INVOKE_SIGNATURE, STUB_FD, WAIT_ROOM, LATEST.
  * @stub: Parameter: a stub fd to call through, or -1.
  * @interruptible: Parameter.
  * @detached: Parameter.
@@ -266,7 +266,6 @@ struct upcall_call {
 	uint64_t signature;
 	uint32_t flags;
 	int stub;
-	bool name_signature;
 	bool interruptible;
 	bool detached;
 	bool nested;
@@ -293,13 +292,28 @@ int upcall_transport_open(const char *where, struct upcall_transport **transport
 int upcall_transport_from_fd(int fd, struct upcall_transport **transport);
 
 /* peer.c */
-unsigned int upcall_fork_count(void);
-bool upcall_peer_forked(const struct upcall_peer *peer);
+/* How many forks lie between the first process and this one. */
+extern atomic_uint upcall_forks __attribute__((visibility("hidden")));
 int upcall_peer_new(struct upcall_transport *transport, struct upcall_peer **peer);
 struct upcall_peer *upcall_peer_get(struct upcall_peer *peer);
 void upcall_peer_put(struct upcall_peer *peer);
 int upcall_peer_control(struct upcall_peer *peer, unsigned long request, void *arg);
 int upcall_peer_command(struct upcall_peer *peer, struct upcall_command *command);
+
+/* Used by the parent of this process. Unused ones may still be used by either. */
+static inline bool upcall_peer_forked(const struct upcall_peer *peer)
+{
+	return atomic_load(&peer->bound) &&
+	       atomic_load(&peer->fork_count) != atomic_load(&upcall_forks);
+}
+
+/* As upcall_peer_control(), without its detours where none is needed: once for each call. */
+static inline int upcall_peer_enter(struct upcall_peer *peer, unsigned long request, void *arg)
+{
+	if (atomic_load(&peer->bound) && !upcall_peer_forked(peer))
+		return peer->transport->control(peer->transport, request, arg);
+	return upcall_peer_control(peer, request, arg);
+}
 
 /* register.c */
 void upcall_options_fill(const struct upcall_options *options, struct upcall_register *reg);
@@ -342,10 +356,11 @@ void upcall_async_end_all(struct upcall_peer *peer);
 void upcall_async_orphan(struct upcall_call *call);
 
 /* nested.c */
-struct upcall_incoming *upcall_current(void);
+/* The call that this thread runs a function on, the innermost one; or NULL. */
+extern _Thread_local struct upcall_incoming *upcall_current
+	__attribute__((visibility("hidden")));
 void upcall_current_enter(struct upcall_incoming *incoming);
 void upcall_current_leave(struct upcall_incoming *incoming);
-bool upcall_nested_wanted(const struct upcall_call *call);
 int upcall_nested_invoke(struct upcall_call *call);
 int upcall_nested_wait(struct upcall_call *call);
 uint64_t upcall_nested_deadline(const struct upcall_call *call, uint64_t deadline);

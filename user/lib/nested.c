@@ -9,37 +9,26 @@
 #include <time.h>
 #include "internal.h"
 
-static _Thread_local struct upcall_incoming *current;
-
-/* The call that this thread runs a function on, the innermost one; or NULL. */
-struct upcall_incoming *upcall_current(void)
-{
-	return current;
-}
+_Thread_local struct upcall_incoming *upcall_current;
 
 void upcall_current_enter(struct upcall_incoming *incoming)
 {
-	incoming->outer = current;
-	current = incoming;
+	incoming->outer = upcall_current;
+	upcall_current = incoming;
 }
 
 void upcall_current_leave(struct upcall_incoming *incoming)
 {
-	current = incoming->outer;
-}
-
-bool upcall_nested_wanted(const struct upcall_call *call)
-{
-	return !call->peer->stub && (call->nested || (current && !call->detached));
+	upcall_current = incoming->outer;
 }
 
 uint64_t upcall_nested_deadline(const struct upcall_call *call, uint64_t deadline)
 {
 	uint64_t outer;
 
-	if (!current || call->detached)
+	if (!upcall_current || call->detached)
 		return deadline;
-	outer = upcall_incoming_deadline(current);
+	outer = upcall_incoming_deadline(upcall_current);
 	return outer < deadline ? outer : deadline;	/* none is the largest number */
 }
 
@@ -60,7 +49,7 @@ void upcall_nested_cancel_children_locked(struct upcall_incoming *incoming)
 
 static void child_add(struct upcall_pending *pending)
 {
-	struct upcall_incoming *parent = current;
+	struct upcall_incoming *parent = upcall_current;
 	struct upcall_peer *peer;
 
 	if (!parent || pending->call->detached)
@@ -204,11 +193,11 @@ int upcall_nested_invoke(struct upcall_call *call)
 	struct upcall_command command;
 	int err;
 
-	if (current && !call->detached && atomic_load(&current->cancelled))
+	if (upcall_current && !call->detached && atomic_load(&upcall_current->cancelled))
 		return upcall_call_fail_early(call, -ECANCELED);
 	upcall_call_command(call, &command);
-	if (current && !call->detached && current->peer == call->peer)
-		command.parent = upcall_incoming_id(current);
+	if (upcall_current && !call->detached && upcall_current->peer == call->peer)
+		command.parent = upcall_incoming_id(upcall_current);
 	call->pending = (struct upcall_pending){ .call = call, .waited = true };
 	atomic_store(&call->active, true);
 	err = upcall_async_send(call->peer, &call->pending, &command, &call->slot);

@@ -8,29 +8,17 @@
 #include <time.h>
 #include "internal.h"
 
-static atomic_uint fork_count;
+atomic_uint upcall_forks;
 static pthread_once_t fork_once = PTHREAD_ONCE_INIT;
 
 static void fork_in_child(void)
 {
-	atomic_fetch_add(&fork_count, 1);
+	atomic_fetch_add(&upcall_forks, 1);
 }
 
 static void fork_watch(void)
 {
 	pthread_atfork(NULL, NULL, fork_in_child);
-}
-
-/* How many forks lie between the first process and this one. */
-unsigned int upcall_fork_count(void)
-{
-	return atomic_load_explicit(&fork_count, memory_order_relaxed);
-}
-
-/* Used by the parent of this process. Unused ones may still be used by either. */
-bool upcall_peer_forked(const struct upcall_peer *peer)
-{
-	return atomic_load(&peer->bound) && atomic_load(&peer->fork_count) != upcall_fork_count();
 }
 
 struct upcall_peer *upcall_peer_get(struct upcall_peer *peer)
@@ -70,7 +58,7 @@ static void peer_bind(struct upcall_peer *peer)
 {
 	if (atomic_load(&peer->bound) || peer->stub)
 		return;
-	atomic_store(&peer->fork_count, upcall_fork_count());
+	atomic_store(&peer->fork_count, atomic_load(&upcall_forks));
 	atomic_store(&peer->bound, true);
 }
 
@@ -117,7 +105,7 @@ int upcall_peer_new(struct upcall_transport *transport, struct upcall_peer **res
 	atomic_init(&peer->max_calls, 1);
 	atomic_init(&peer->event_room, 4096);
 	peer->transport = transport;
-	atomic_init(&peer->fork_count, upcall_fork_count());
+	atomic_init(&peer->fork_count, atomic_load(&upcall_forks));
 	peer->ready_tail = &peer->ready;
 	pthread_mutex_init(&peer->lock, NULL);
 	pthread_cond_init(&peer->handed, NULL);

@@ -12,7 +12,7 @@ static bool runs_here(const struct upcall_callback *callback)
 {
 	const struct upcall_incoming *at;
 
-	for (at = upcall_current(); at; at = at->outer) {
+	for (at = upcall_current; at; at = at->outer) {
 		if (at->callback == callback)
 			return true;
 	}
