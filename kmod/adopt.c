@@ -73,7 +73,7 @@ static void adopt_end(struct upcall_peer *peer, struct upcall_ident *ident,
 	old = peer->ident;
 	adopter = peer->adopter;
 	peer->ident = upcall_ident_ref(ident);
-	peer->adopter = upcall_ident_ref(ident);
+	WRITE_ONCE(peer->adopter, upcall_ident_ref(ident));
 	peer->custody = UPCALL_OWNED;
 	args->peer = peer->id;
 	args->callbacks = peer->ncallbacks;

@@ -183,8 +183,12 @@ static void owner_release(struct mmu_notifier *mn, struct mm_struct *mm)
 	owner->dead = true;
 	owner_describe_death(&owner->death);
 	list_for_each_entry(peer, &owner->peers, owner_link) {
-		/* Without a reference left it is being freed, and leaves this list next. */
-		if (!refcount_inc_not_zero(&peer->refs))
+		/*
+		 * One that has ended has nothing to die of, and its file may be closed: then
+		 * nobody holds the module, whose workqueue takes no work any more.
+		 * Without a reference left it is being freed, and leaves this list next.
+		 */
+		if (READ_ONCE(peer->dead) || !refcount_inc_not_zero(&peer->refs))
 			continue;
 		if (!queue_work(upcall_wq, &peer->death_work))
 			WARN_ON_ONCE(1);	/* release comes once */

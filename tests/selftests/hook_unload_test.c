@@ -37,12 +37,6 @@ static void *unload_main(void *arg)
 	return NULL;
 }
 
-/* my_peer is here before it forks; it is then bound to the puppet. */
-static int bind_inherited(struct puppet_mem *mem)
-{
-	return do_register(mem) ? : do_close(mem);
-}
-
 static int owner_loop(void *arg)
 {
 	struct puppet *puppet = arg;
@@ -77,7 +71,8 @@ FIXTURE_SETUP(unload)
 	ASSERT_LE(0, my_peer);
 	self->owner = puppet_make(start_owner);
 	self->owner.mem->reg = REGISTER_ARGS();
-	ASSERT_EQ(0, puppet_do(&self->owner, bind_inherited));
+	/* my_peer was here before it forked; it is then bound to the puppet. */
+	ASSERT_EQ(0, puppet_do(&self->owner, do_register));
 }
 
 FIXTURE_TEARDOWN(unload)
@@ -102,20 +97,30 @@ static bool unload_sleeps_in(FIXTURE_DATA(unload) *self, const char *function)
 	return strstr(stack, "upcall_exit") && strstr(stack, function);
 }
 
-/*
- * The owner is killed, and comes to a point; then nobody holds the module any more, and
- * whoever unloads it sleeps in @function until that point is left.
- */
-static bool unload_meets(FIXTURE_DATA(unload) *self, const char *point, const char *function)
+/* The owner is killed, and what follows comes to a point. */
+static bool owner_dies_up_to(FIXTURE_DATA(unload) *self, const char *point)
 {
-	if (hook_arm(point) || hook_arm("exit"))
+	if (puppet_do(&self->owner, do_close) || hook_arm(point))
 		return false;
 	kill(self->owner.pid, SIGKILL);
-	if (!hook_is_hit(point) || close(my_peer) ||
+	return hook_is_hit(point);
+}
+
+/* Nobody holds the module any more: whoever unloads it comes to sleep in @function. */
+static bool unload_waits_in(FIXTURE_DATA(unload) *self, const char *function)
+{
+	if (hook_arm("exit") || close(my_peer) ||
 	    pthread_create(&self->thread, NULL, unload_main, self))
 		return false;
 	return hook_is_hit("exit") && !hook_resume("exit") &&
-	       eventually(unload_sleeps_in(self, function)) && hook_stopped(point);
+	       eventually(unload_sleeps_in(self, function));
+}
+
+/* Until that point is left. */
+static bool unload_meets(FIXTURE_DATA(unload) *self, const char *point, const char *function)
+{
+	return owner_dies_up_to(self, point) && unload_waits_in(self, function) &&
+	       hook_stopped(point);
 }
 
 TEST_F_TIMEOUT(unload, waits_for_a_release_that_has_not_marked_its_peers, 90)
@@ -134,6 +139,64 @@ TEST_F_TIMEOUT(unload, waits_for_a_death_that_has_not_ended_its_peer, 90)
 	pthread_join(self->thread, NULL);
 	EXPECT_EQ(0, self->ret);
 	EXPECT_EQ(SIGKILL, reap(self->owner.pid));
+}
+
+static int call_without_waiting(struct puppet_mem *mem)
+{
+	struct upcall_command cmd = {
+		.type = UPCALL_COMMAND_CALL, .flags = UPCALL_INVOKE_NO_DEADLINE,
+		.target = mem->handle,
+	};
+
+	return command(my_peer, &cmd);
+}
+
+/* What the kernel logs from now on: a descriptor, to be read by warned(). */
+static int log_open(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+/* Whether there was a warning since then. */
+static bool warned(int log)
+{
+	char record[8192];
+	bool found = false;
+	ssize_t len;
+
+	while ((len = read(log, record, sizeof(record) - 1)) > 0) {
+		record[len] = '\0';
+		found |= !!strstr(record, "WARNING:");
+	}
+	close(log);
+	return found;
+}
+
+/*
+ * The caller's peer has ended, but is there as long as its call is. So its process, when it dies,
+ * has an ended peer, and must not queue work that nobody takes any more.
+ */
+TEST_F_TIMEOUT(unload, process_dies_meanwhile_whose_peer_has_ended, 90)
+{
+	struct puppet caller = puppet_new();
+	int log = log_open();
+
+	ASSERT_LE(0, log);
+	caller.mem->handle = self->owner.mem->handle;
+	ASSERT_EQ(0, puppet_do(&caller, call_without_waiting));
+	ASSERT_EQ(UPCALL_EVENT_CALL, puppet_do(&self->owner, do_receive));
+	ASSERT_TRUE(owner_dies_up_to(self, "dead"));
+	ASSERT_EQ(0, puppet_do(&caller, do_close));
+	ASSERT_TRUE(unload_waits_in(self, "_workqueue"));
+	EXPECT_EQ(SIGKILL, puppet_kill(&caller, SIGKILL));
+	ASSERT_EQ(0, hook_resume("dead"));
+	pthread_join(self->thread, NULL);
+	EXPECT_EQ(0, self->ret);
+	EXPECT_EQ(SIGKILL, reap(self->owner.pid));
+	EXPECT_FALSE(warned(log));
 }
 
 TEST_HARNESS_MAIN
