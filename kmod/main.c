@@ -12,6 +12,7 @@
 #include "hook.h"
 #include "limits.h"
 #include "main.h"
+#include "owner.h"
 #include "peer.h"
 #include "registry.h"
 
@@ -168,7 +169,7 @@ static void __exit upcall_exit(void)
 	UPCALL_HOOK(exit);
 	mmu_notifier_synchronize();	/* a release that still queues death work */
 	destroy_workqueue(upcall_wq);	/* that work; puts peers, and so owners */
-	mmu_notifier_synchronize();	/* free_notifier of those */
+	upcall_owner_exit();		/* free_notifier of those */
 	rcu_barrier();			/* kfree_rcu() needs none; whatever else comes does */
 	upcall_call_exit();
 	upcall_peer_exit();

@@ -125,7 +125,7 @@
  *
  * Module exit: every open file holds the module, so no orphan is left. Then
  * mmu_notifier_synchronize() waits for a release that has found a peer and not yet queued its
- * death work; the workqueue is drained; mmu_notifier_synchronize() again, for free_notifier.
+ * death work; the workqueue is drained; then we wait for free_notifier of each owner.
  * Peers and callbacks that wait for a grace period are plain kmalloc memory, and need no code
  * of ours.
  */

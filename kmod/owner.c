@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 #include <linux/time_namespace.h>
 #include <linux/user_namespace.h>
+#include <linux/wait_bit.h>
 #include <linux/workqueue.h>
 #include "hook.h"
 #include "main.h"
@@ -196,12 +197,16 @@ static void owner_release(struct mmu_notifier *mn, struct mm_struct *mm)
 	spin_unlock(&owner->lock);
 }
 
+/* Owners, until owner_free() has been called for them. */
+static atomic_t owners;
+
 static struct mmu_notifier *owner_alloc(struct mm_struct *mm)
 {
 	struct upcall_owner *owner = kzalloc(sizeof(*owner), GFP_KERNEL_ACCOUNT);
 
 	if (!owner)
 		return ERR_PTR(-ENOMEM);
+	atomic_inc(&owners);
 	spin_lock_init(&owner->lock);
 	INIT_LIST_HEAD(&owner->peers);
 	return &owner->mn;
@@ -213,6 +218,8 @@ static void owner_free(struct mmu_notifier *mn)
 
 	WARN_ON_ONCE(!list_empty(&owner->peers));
 	kfree(owner);
+	if (atomic_dec_and_test(&owners))
+		wake_up_var(&owners);
 }
 
 static const struct mmu_notifier_ops owner_ops = {
@@ -220,6 +227,21 @@ static const struct mmu_notifier_ops owner_ops = {
 	.alloc_notifier = owner_alloc,
 	.free_notifier = owner_free,
 };
+
+/**
+ * upcall_owner_exit() - Wait until the memory manager calls none of our code any more
+ *
+ * All owners were put. But what mmu_notifier_synchronize() waits for is a grace period, and the
+ * callbacks of another processor, owner_free() among them, may come behind that. They are called
+ * with soft interrupts off: so whoever has counted the last one has left when RCU says so.
+ *
+ * Context: Module exit: no peer is left.
+ */
+void upcall_owner_exit(void)
+{
+	wait_var_event(&owners, !atomic_read(&owners));
+	synchronize_rcu();
+}
 
 /* The calling process's, referenced: drop it with mmu_notifier_put(). Or an ERR_PTR. */
 static struct upcall_owner *owner_get_current(void)

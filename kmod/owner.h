@@ -85,6 +85,7 @@ struct upcall_owner {
 	struct upcall_death death;
 };
 
+void upcall_owner_exit(void);
 int upcall_owner_bind(struct upcall_peer *peer);
 int upcall_owner_replace(struct upcall_peer *peer);
 bool upcall_owner_is_dead(struct upcall_peer *peer, struct upcall_death *death);
