@@ -2,8 +2,10 @@
 /* A peer is orphaned, adopted and ended at the same time: who is first, and what is left. */
 #include "kselftest_harness.h"
 #include <pthread.h>
+#include <sys/syscall.h>
 #include "hook.h"
 #include "adopt.h"
+#include "stub.h"
 
 #define AGAIN	UPCALL_REGISTER_IDEMPOTENT
 
@@ -149,6 +151,77 @@ TEST_F(adopt, revoked_in_the_middle_nothing_is_run_again)
 	ASSERT_EQ(0, adopt(self->peer, NULL));
 	EXPECT_EQ(UPCALL_EVENT_RELEASED, next_event(self->peer, &event));
 	EXPECT_TRUE(nothing_to_receive(self->peer));
+}
+
+static int do_export(struct puppet_mem *mem)
+{
+	return export_stub(my_peer, mem->handle);
+}
+
+/* A new callback with @flags, and its only stub fd once the owner is dead; or -errno. */
+static int stub_of_owner(FIXTURE_DATA(adopt) *self, uint32_t flags)
+{
+	int number, pidfd, stub;
+
+	self->handle = register_flags(&self->owner, flags);
+	number = puppet_do(&self->owner, do_export);
+	pidfd = syscall(SYS_pidfd_open, self->owner.pid, 0);
+	stub = syscall(SYS_pidfd_getfd, pidfd, number, 0);
+	close(pidfd);
+	return number < 0 ? number : stub;
+}
+
+TEST_F(adopt, last_stub_closed_in_the_middle_releases_and_nothing_is_run_again)
+{
+	int stub = stub_of_owner(self, UPCALL_REGISTER_AUTO_RELEASE | AGAIN);
+	union any_event event;
+
+	ASSERT_LE(0, stub);
+	ASSERT_TRUE(call_is_delivered(self));
+	ASSERT_TRUE(dies_up_to(self, "orphaning"));
+	EXPECT_EQ(UPCALL_STATE_LIVE, stat_of(my_peer, self->handle).state);
+	ASSERT_EQ(0, close(stub));
+	ASSERT_EQ(0, hook_resume("orphaning"));
+	EXPECT_EQ(-EOWNERDEAD, puppet_wait(&self->caller));
+	EXPECT_EQ(UPCALL_STAGE_DELIVERED, self->caller.mem->inv.stage);
+	ASSERT_EQ(0, adopt(self->peer, NULL));
+	EXPECT_EQ(UPCALL_EVENT_RELEASED, next_event(self->peer, &event));
+	EXPECT_TRUE(nothing_to_receive(self->peer));
+}
+
+TEST_F(adopt, last_stub_closed_in_the_middle_is_told_to_the_successor)
+{
+	int stub = stub_of_owner(self, UPCALL_REGISTER_UNREFERENCED | AGAIN);
+	struct upcall_event_call call;
+	union any_event event;
+
+	ASSERT_LE(0, stub);
+	ASSERT_TRUE(call_is_delivered(self));
+	ASSERT_TRUE(dies_up_to(self, "orphaning"));
+	ASSERT_EQ(0, close(stub));
+	ASSERT_EQ(0, hook_resume("orphaning"));
+	ASSERT_EQ(0, adopt(self->peer, NULL));
+	ASSERT_EQ(UPCALL_EVENT_UNREFERENCED, next_event(self->peer, &event));
+	EXPECT_EQ(self->handle, event.event.handle);
+	EXPECT_EQ(COOKIE, event.event.cookie);
+	ASSERT_EQ(0, answer(self->peer, 5, &call));
+	EXPECT_EQ(0, puppet_wait(&self->caller));
+	EXPECT_EQ(5, self->caller.mem->inv.status);
+	EXPECT_TRUE(nothing_to_receive(self->peer));
+}
+
+TEST_F(adopt, who_polls_a_stub_is_told_of_the_end_and_not_of_the_death)
+{
+	int stub = stub_of_owner(self, 0);
+
+	ASSERT_LE(0, stub);
+	ASSERT_TRUE(dies_up_to(self, "orphaning"));
+	EXPECT_EQ(POLLOUT, poll_now(stub));
+	ASSERT_EQ(0, hook_resume("orphaning"));
+	ASSERT_TRUE(eventually(is_orphaned(self->owner.pid)));
+	EXPECT_EQ(POLLOUT, poll_now(stub));
+	ASSERT_EQ(0, close(self->peer));
+	EXPECT_EQ(POLLHUP | POLLERR, poll_now(stub));
 }
 
 TEST_F(adopt, of_two_at_once_one_is_ebusy)
