@@ -54,6 +54,7 @@ static void batch_add_call_locked(struct upcall_batch *batch, struct upcall_call
 	refcount_inc(&call->refs);
 	call->state = UPCALL_TAKEN;
 	call->keeps_arg = call->cb->flags & UPCALL_REGISTER_IDEMPOTENT && !call->fds;
+	call->lends &= !call->keeps_arg;
 	call->taken_at = now;
 	if (!list_empty(&call->nest_link))
 		list_del_init(&call->nest_link);
@@ -385,6 +386,8 @@ static void batch_commit_one_locked(struct upcall_peer *peer, struct upcall_even
 	case UPCALL_EVENT_CALL:
 		if (upcall_node_call(node)->fds)
 			upcall_fds_drop(&upcall_node_call(node)->fds);
+		if (upcall_node_call(node)->left)
+			upcall_node_call(node)->lends = false;
 		if (upcall_node_call(node)->state == UPCALL_TAKEN)
 			node->owed = upcall_call_delivered_locked(upcall_node_call(node));
 		break;
@@ -395,6 +398,12 @@ static void batch_commit_one_locked(struct upcall_peer *peer, struct upcall_even
 		upcall_callback_cancelled_locked(upcall_node_callback(node));
 		break;
 	}
+}
+
+static void batch_drop_arg(struct upcall_call *call)
+{
+	if (!call->keeps_arg && !call->lends)
+		upcall_payload_free(&call->arg);
 }
 
 /**
@@ -421,8 +430,8 @@ void upcall_batch_commit(struct upcall_batch *batch, struct upcall_peer *peer)
 			upcall_callback_gone(upcall_node_callback(node));
 		else if (node->type == UPCALL_EVENT_UNREFERENCED)
 			upcall_stub_told(upcall_node_callback(node));
-		else if (node->type == UPCALL_EVENT_CALL && !upcall_node_call(node)->keeps_arg)
-			upcall_payload_free(&upcall_node_call(node)->arg);
+		else if (node->type == UPCALL_EVENT_CALL)
+			batch_drop_arg(upcall_node_call(node));
 		if (node->owed)
 			upcall_call_put(upcall_node_call(node));
 		node_put(node);

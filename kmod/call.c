@@ -142,14 +142,36 @@ static void call_fill(struct upcall_call *call, struct upcall_callback *cb,
 	rcuwait_init(&call->wait);
 }
 
-/* What rides with it. */
-static int call_load(struct upcall_call *call, const struct upcall_invoke *args)
+/* Its argument; if its caller will wait, in the block that the last one was in. */
+static int call_load_arg(struct upcall_call *call, struct upcall_peer *caller,
+			 const struct upcall_submit *submit)
 {
+	const struct upcall_invoke *args = &submit->args;
+	struct upcall_block spare = {};
+	int err;
+
+	call->lends = args->arg_len > UPCALL_SMALL_PAYLOAD && !submit->async && !caller->stub &&
+		      !(args->flags & UPCALL_INVOKE_ONEWAY);
+	if (call->lends) {
+		spin_lock(&caller->lock);
+		swap(spare, caller->spare);
+		spin_unlock(&caller->lock);
+	}
+	err = upcall_payload_from_user(&call->arg, args->arg, args->arg_len, NULL,
+				       GFP_KERNEL_ACCOUNT, &spare);
+	kfree(spare.at);	/* too small */
+	return err;
+}
+
+/* What rides with it. */
+static int call_load(struct upcall_call *call, struct upcall_peer *caller,
+		     const struct upcall_submit *submit)
+{
+	const struct upcall_invoke *args = &submit->args;
 	struct upcall_fds *fds;
 	int err;
 
-	err = upcall_payload_from_user(&call->arg, args->arg, args->arg_len, NULL,
-				       GFP_KERNEL_ACCOUNT);
+	err = call_load_arg(call, caller, submit);
 	if (err || likely(!args->fd_count))
 		return err;
 	fds = upcall_fds_take(args->fds, args->fd_count, call->from->account,
@@ -219,7 +241,7 @@ struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_ca
 	call_fill_caller(call, caller, from, submit);
 	err = call_charge(call);
 	if (!err)
-		err = call_load(call, &submit->args);
+		err = call_load(call, caller, submit);
 	if (err) {
 		upcall_call_put(call);
 		return ERR_PTR(err);

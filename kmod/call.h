@@ -89,6 +89,8 @@ struct upcall_answer {
  * @nested: It leads back to its owner's peer: an ancestor of it was made there.
  * @ran: An owner had it, and died: it was queued again, and may have run.
  * @keeps_arg: @arg stays until the end, for that case. Set when it is taken.
+ * @lends: @arg stays until its caller, who waits, has the reply: its block is kept for that
+ *	one's next call. Not with @keeps_arg, and not any more if that one has left.
  * @room: Where it waits for room in the queue, NEW; else NULL.
  * @share: Of its caller in the callback's queue, QUEUED and TAKEN.
  * @payer: Who is charged for it on the caller's side, referenced; NULL: nobody any more.
@@ -145,6 +147,7 @@ struct upcall_call {
 	bool nested;
 	bool ran;
 	bool keeps_arg;
+	bool lends;
 	struct upcall_room *room;
 	struct upcall_share *share;
 	struct upcall_account *payer;

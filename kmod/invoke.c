@@ -170,6 +170,16 @@ static int invoke_deliver(struct upcall_call *call, struct upcall_invoke *args)
 	return err;
 }
 
+/* Nobody else looks at the argument of a call that was replied to. */
+static void invoke_keep_block(struct upcall_peer *peer, struct upcall_call *call)
+{
+	if (!call->lends || call->answer.stage != UPCALL_STAGE_REPLIED)
+		return;
+	spin_lock(&peer->lock);
+	upcall_payload_keep(&call->arg, &peer->spare);
+	spin_unlock(&peer->lock);
+}
+
 /*
  * The caller gets its answer. Ends its interest in the call, unless the reply is kept for
  * it: it fits what the caller accepts, but not the room it has now.
@@ -182,6 +192,7 @@ static int invoke_collect(struct upcall_peer *peer, struct upcall_call *call,
 	bool kept = false;
 
 	upcall_submit_say_answer(args, call);
+	invoke_keep_block(peer, call);
 	if (!err && reply->len > args->reply_room) {
 		kept = true;
 		err = -EMSGSIZE;

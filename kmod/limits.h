@@ -51,8 +51,10 @@
  */
 #ifdef UPCALL_TEST
 #define UPCALL_SPARE_CALLS		0U
+#define UPCALL_SPARE_BLOCK		0U
 #else
 #define UPCALL_SPARE_CALLS		32U
+#define UPCALL_SPARE_BLOCK		1U
 #endif
 
 /* Calls that are ended under one hold of a peer's lock: some tens of microseconds. */

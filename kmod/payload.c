@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Bytes from one process to the other, through a kernel buffer in the caller's memory cgroup. */
 #include <linux/sched/mm.h>
+#include <linux/minmax.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
@@ -25,7 +26,7 @@ static unsigned int payload_pieces(const struct upcall_payload *payload)
 
 static void *payload_piece(const struct upcall_payload *payload, unsigned int i)
 {
-	return payload->paged ? payload->pages[i] : payload->block;
+	return payload->paged ? payload->pages[i] : payload->block.at;
 }
 
 static int payload_alloc_pages(struct upcall_payload *payload, gfp_t gfp)
@@ -57,6 +58,17 @@ static gfp_t payload_block_gfp(u32 len, gfp_t gfp)
 	return (gfp | __GFP_NORETRY | __GFP_NOWARN) & ~__GFP_DIRECT_RECLAIM;
 }
 
+static bool payload_take(struct upcall_payload *payload, u32 len, struct upcall_block *spare)
+{
+	if (!spare || spare->room < len)
+		return false;
+	payload->len = len;
+	payload->paged = false;
+	payload->block = *spare;
+	*spare = (struct upcall_block){};
+	return true;
+}
+
 static int payload_alloc(struct upcall_payload *payload, u32 len, struct mem_cgroup *memcg,
 			 gfp_t gfp)
 {
@@ -65,13 +77,13 @@ static int payload_alloc(struct upcall_payload *payload, u32 len, struct mem_cgr
 
 	payload->len = len;
 	payload->paged = false;
-	payload->block = NULL;
+	payload->block = (struct upcall_block){ .room = len };
 	if (len <= UPCALL_MAX_BLOCK)
-		payload->block = kmalloc(len, payload_block_gfp(len, gfp));
-	if (!payload->block && len > PAGE_SIZE) {
+		payload->block.at = kmalloc(len, payload_block_gfp(len, gfp));
+	if (!payload->block.at && len > PAGE_SIZE) {
 		payload->paged = true;
 		err = payload_alloc_pages(payload, gfp);
-	} else if (!payload->block) {
+	} else if (!payload->block.at) {
 		err = -ENOMEM;
 	}
 	set_active_memcg(old);
@@ -134,12 +146,13 @@ out_fault:
  * @memcg: Who is charged for the buffer; NULL: the calling process. Only for the buffer: what
  *	faults in while the bytes are read is the calling process's.
  * @gfp: For the buffer, with __GFP_ACCOUNT.
+ * @spare: Taken instead of a new one, if it has room: then it is empty. May be NULL.
  *
  * Context: Process context, may sleep and fault.
  * Return: 0, -ENOMEM or -EFAULT.
  */
 int upcall_payload_from_user(struct upcall_payload *payload, u64 from, u32 len,
-			     struct mem_cgroup *memcg, gfp_t gfp)
+			     struct mem_cgroup *memcg, gfp_t gfp, struct upcall_block *spare)
 {
 	const void __user *user = u64_to_user_ptr(from);
 	unsigned int i;
@@ -151,7 +164,7 @@ int upcall_payload_from_user(struct upcall_payload *payload, u64 from, u32 len,
 		return 0;
 	if (len <= UPCALL_SMALL_PAYLOAD)
 		return payload_read_small(payload, user, len);
-	err = payload_alloc(payload, len, memcg, gfp);
+	err = payload_take(payload, len, spare) ? 0 : payload_alloc(payload, len, memcg, gfp);
 	if (err)
 		return err;
 	for (i = 0; i < payload_pieces(payload); i++) {
@@ -204,9 +217,26 @@ void upcall_payload_free(struct upcall_payload *payload)
 			free_page((unsigned long)payload->pages[i]);
 		kfree(payload->pages);
 	} else if (payload->len > UPCALL_SMALL_PAYLOAD) {
-		kfree(payload->block);
+		kfree(payload->block.at);
 	}
 	payload->len = 0;
+}
+
+/**
+ * upcall_payload_keep() - Keep a block for the next payload
+ * @payload: Empty afterwards, if it was one block and there was none with as much room.
+ * @spare: Perhaps empty. What it had is in @payload then.
+ *
+ * Context: Any context.
+ */
+void upcall_payload_keep(struct upcall_payload *payload, struct upcall_block *spare)
+{
+	if (payload->len <= UPCALL_SMALL_PAYLOAD || payload->paged ||
+	    payload->block.room <= spare->room || !UPCALL_SPARE_BLOCK)
+		return;
+	swap(payload->block, *spare);
+	if (!payload->block.at)
+		payload->len = 0;
 }
 
 /**
@@ -220,9 +250,7 @@ void upcall_payload_move(struct upcall_payload *to, struct upcall_payload *from)
 {
 	if (from->len > UPCALL_SMALL_PAYLOAD) {
 		to->paged = from->paged;
-		to->pages = from->pages;	/* or block: the same pointer */
-		static_assert(offsetof(struct upcall_payload, pages) ==
-			      offsetof(struct upcall_payload, block));
+		to->block = from->block;	/* or pages: no longer than that */
 	} else {
 		memcpy(to->small, from->small, from->len);
 	}

@@ -9,11 +9,21 @@
 struct mem_cgroup;
 
 /**
+ * struct upcall_block - A block that is kept for the next payload
+ * @at: From kmalloc; NULL: none.
+ * @room: In bytes, at most UPCALL_MAX_BLOCK.
+ */
+struct upcall_block {
+	void *at;
+	u32 room;
+};
+
+/**
  * struct upcall_payload - The bytes of an argument or a reply
  * @len: In bytes, 0 to UPCALL_MAX_PAYLOAD. Says which of the others is in use.
  * @small: Up to UPCALL_SMALL_PAYLOAD bytes.
  * @paged: Not @block, but @pages.
- * @block: Above: one kmalloc block, up to UPCALL_MAX_BLOCK bytes, if there is one.
+ * @block: Above: one block, if there is one.
  * @pages: An array of single pages, the last one partly filled.
  *
  * Has no lock: whoever holds it alone may change it. Single pages rather than
@@ -24,15 +34,16 @@ struct upcall_payload {
 	bool paged;
 	union {
 		u8 small[UPCALL_SMALL_PAYLOAD] __aligned(8);
-		void *block;
+		struct upcall_block block;
 		void **pages;
 	};
 };
 
 int upcall_payload_from_user(struct upcall_payload *payload, u64 from, u32 len,
-			     struct mem_cgroup *memcg, gfp_t gfp);
+			     struct mem_cgroup *memcg, gfp_t gfp, struct upcall_block *spare);
 int upcall_payload_to_user(const struct upcall_payload *payload, void __user *to);
 void upcall_payload_free(struct upcall_payload *payload);
+void upcall_payload_keep(struct upcall_payload *payload, struct upcall_block *spare);
 void upcall_payload_move(struct upcall_payload *to, struct upcall_payload *from);
 
 #endif /* _UPCALL_PAYLOAD_H */

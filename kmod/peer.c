@@ -102,6 +102,7 @@ void upcall_peer_put(struct upcall_peer *peer)
 	upcall_owner_unbind(peer);
 	upcall_ident_put(peer->ident);
 	upcall_ident_put(peer->adopter);
+	kfree(peer->spare.at);
 	upcall_spin_exit(&peer->server);
 	upcall_spin_exit(&peer->client);
 	upcall_ids_exit(&peer->incoming);

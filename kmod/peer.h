@@ -17,6 +17,7 @@
 #include <linux/upcall.h>
 #include "ids.h"
 #include "owner.h"
+#include "payload.h"
 #include "room.h"
 #include "spin.h"
 
@@ -84,6 +85,8 @@ struct upcall_receiver {
  * @outgoing: Calls made by this peer whose answer has not been collected.
  * @outgoing_ids: Those of them that have a caller's id.
  * @noutgoing: How many are in @outgoing.
+ * @spare: The block that the argument of a call was in, for that of the next one. None on a stub,
+ *	whose callers are many.
  * @nresults: How many of them are asynchronous.
  * @answers: Asynchronous calls that were answered. Lockless.
  * @results: RESULT events that wait.
@@ -136,6 +139,7 @@ struct upcall_peer {
 	struct list_head outgoing;
 	struct upcall_ids_table outgoing_ids;
 	u32 noutgoing;
+	struct upcall_block spare;
 	u32 nresults;
 	struct llist_head answers;
 	struct list_head results;

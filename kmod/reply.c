@@ -83,7 +83,7 @@ static int reply_take(struct reply *reply, const struct upcall_command *command,
 
 	err = upcall_payload_from_user(&reply->payload, command->data, command->data_len,
 				       call->memcg,
-				       GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN);
+				       GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN, NULL);
 	if (err)
 		return err;
 	reply->fds = upcall_fds_take(command->fds, command->fd_count, call->from->account,

@@ -269,6 +269,8 @@ static void call_leave_locked(struct upcall_call *call)
 	if (call->left || call->state == UPCALL_ENDED)
 		return;
 	call->left = true;
+	if (call->lends && call->state == UPCALL_DELIVERED)
+		upcall_payload_free(&call->arg);
 	call->heir = upcall_account_ref(call->cb->ident->account);
 	call->heir_bytes = call->state == UPCALL_TAKEN || call->keeps_arg ? call->arg_len : 0;
 	upcall_charge_force(call->heir, UPCALL_CALLS, 1);
