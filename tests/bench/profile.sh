@@ -44,11 +44,15 @@ run_in_vm --icount --monitor "$work/monitor" \
 	-c "$load; grep -i ' [tw] ' /proc/kallsyms | sed 's/^/symbol /'; ./bench -i -p $row" |
 	while read -r line; do
 		say "$line"
-		[[ $line != "profile "* ]] || log_blocks
+		# of several rows the first: QEMU writes the text of each block once
+		if [[ $line == "profile "* && -z ${logged:-} ]]; then
+			log_blocks
+			logged=1
+		fi
 	done >"$out/profile.log"
 wait
 symbols | sort >"$work/symbols"
-each=$(sed -n 's/^profile .* \([0-9]*\)$/\1/p' "$out/profile.log")
+each=$(sed -n '0,/^profile /s/^profile .* \([0-9]*\)$/\1/p' "$out/profile.log")
 [ -n "$each" ] || die "nothing measures $row"
 from=$(awk '$3 == "profiled" { print $1 }' "$work/symbols")
 awk -f "$bench/blocks.awk" -v from="$from" "$work/blocks" | sort -m - "$work/symbols" |
