@@ -36,6 +36,10 @@ test-kasan test-kcsan:
 test-race: deps			## every state of a call against everything that can befall it
 	@tests/run.sh --race
 
+faults:				## every allocation and every copy of each call fails once; T='REPLY*': only these
+	@tests/deps.sh kernels
+	@tests/faults.sh $(foreach t,$(T),'$(t)')
+
 stress: deps			## everything at random for DURATION=seconds, every call accounted for; SEED=n
 	@tests/stress.sh $(or $(DURATION),60) $(SEED)
 
@@ -99,4 +103,4 @@ help:				## this list
 # The release that KDIR is for
 KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 
-.PHONY: all module user check test test-kasan test-kcsan test-race stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help
+.PHONY: all module user check test test-kasan test-kcsan test-race faults stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help

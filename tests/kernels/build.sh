@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# build.sh kasan|kcsan: builds that kernel out of Debian's linux-source-6.1, once: what
+# build.sh kasan|kcsan|faults: builds that kernel out of Debian's linux-source-6.1, once: what
 # it leaves in the cache is bzImage, and build/, against which modules are built. Prints
 # the name of that folder; what it does goes to standard error.
 set -eu
@@ -9,8 +9,9 @@ set -eu
 
 flavour=$1
 here=$top/tests/kernels
+[ -e "$here/$flavour.config" ] || die "no kernel is called $flavour"
 fragments=("$here/base.config" "$here/debug.config" "$here/$flavour.config")
-[ -e "${fragments[2]}" ] || die "no kernel is called $flavour"
+[ "$flavour" != faults ] || fragments=("$here/base.config" "$here/faults.config")
 
 # Another configuration or compiler is another kernel; so is another recipe: count it up
 # when what this script makes is no longer the same
