@@ -86,6 +86,7 @@ TEST_F(pull, refused_call_was_not_delivered)
 	ASSERT_EQ(UPCALL_EVENT_CALL, upcall_next(self->peer, SOON, &self->incoming));
 	EXPECT_EQ(-EINVAL, upcall_refuse(self->incoming, 0));
 	EXPECT_EQ(-EINVAL, upcall_refuse(self->incoming, 4096));
+	EXPECT_EQ(-EINVAL, upcall_return(self->incoming, "no function", 11));
 	EXPECT_EQ(0, upcall_refuse(self->incoming, -EIO));
 	EXPECT_EQ(-EIO, caller_join(&self->caller));
 	EXPECT_EQ(UPCALL_STAGE_NOT_DELIVERED, upcall_call_stage(self->caller.call));

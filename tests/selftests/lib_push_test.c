@@ -31,6 +31,32 @@ static int return_status(struct upcall_incoming *incoming, void *user)
 	return 17;
 }
 
+/* As many bytes as @op says, all of them 'r'; what the library says of it is counted as calls. */
+static int give_back(struct upcall_incoming *incoming, void *user)
+{
+	size_t len = upcall_incoming_op(incoming);
+	char *bytes = malloc(len + 1);
+	int err;
+
+	memset(bytes, 'r', len);
+	err = upcall_return(incoming, bytes, len);
+	free(bytes);
+	((struct shared *)user)->calls -= err;
+	return 17;
+}
+
+static int give_back_then_answer(struct upcall_incoming *incoming, void *user)
+{
+	upcall_return(incoming, "given", 5);
+	upcall_return(incoming, "back", 4);
+	if (upcall_incoming_op(incoming) == 1)
+		upcall_reply(incoming, 1, "replied", 7);
+	if (upcall_incoming_op(incoming) == 2)
+		upcall_refuse(incoming, ENOLCK);
+	((struct shared *)user)->calls -= upcall_return(incoming, "late", 4);
+	return 0;
+}
+
 static int wait_for_go(struct upcall_incoming *incoming, void *user)
 {
 	struct shared *shared = user;
@@ -148,6 +174,67 @@ TEST_F(push, what_an_unanswered_function_returns_is_the_status)
 	}
 	EXPECT_EQ(0, upcall_stop(self->owner.peer));
 	EXPECT_EQ(0, owner_join(&self->owner));
+}
+
+TEST_F(push, what_is_given_to_return_goes_with_the_status)
+{
+	static const uint32_t sizes[] = { 8, 0, 1, 4097, UPCALL_DEFAULT_REPLY_MAX, 3 };
+	uint64_t handle = EXPORT(give_back);
+
+	ASSERT_EQ(0, owner_start(&self->owner, 1));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		const char *reply;
+
+		ASSERT_EQ((int)sizes[i],
+			  upcall_call_invoke(self->call, handle, sizes[i], NULL, 0, SOON));
+		EXPECT_EQ(17, upcall_call_status(self->call));
+		reply = upcall_call_reply(self->call);
+		EXPECT_TRUE(!sizes[i] || (reply[0] == 'r' && reply[sizes[i] - 1] == 'r'));
+	}
+	EXPECT_EQ(0, self->shared.calls);
+	EXPECT_EQ(0, upcall_stop(self->owner.peer));
+	EXPECT_EQ(0, owner_join(&self->owner));
+}
+
+TEST_F(push, what_is_given_to_return_is_sent_before_dispatch_returns)
+{
+	uint64_t handle = EXPORT(give_back_then_answer);
+	struct caller caller = { 0 };
+
+	ASSERT_EQ(0, caller_start(&caller, self->other, handle));
+	EXPECT_EQ(1, upcall_dispatch(self->owner.peer, SOON));
+	EXPECT_EQ(4, caller_join(&caller));
+	EXPECT_EQ(0, memcmp("late", upcall_call_reply(caller.call), 4));
+	upcall_call_free(caller.call);
+}
+
+TEST_F(push, what_does_not_fit_is_not_returned)
+{
+	uint64_t handle = EXPORT(give_back);
+
+	upcall_call_set_reply_max(self->call, 100);
+	ASSERT_EQ(0, owner_start(&self->owner, 1));
+	EXPECT_EQ(100, upcall_call_invoke(self->call, handle, 100, NULL, 0, SOON));
+	EXPECT_EQ(0, upcall_call_invoke(self->call, handle, 101, NULL, 0, SOON));
+	EXPECT_EQ(EMSGSIZE, self->shared.calls);
+	EXPECT_EQ(0, upcall_call_notify(self->call, handle, 200, NULL, 0, SOON));
+	EXPECT_EQ(0, upcall_call_invoke(self->call, handle, 0, NULL, 0, SOON));
+	EXPECT_EQ(EMSGSIZE, self->shared.calls);
+	EXPECT_EQ(0, upcall_stop(self->owner.peer));
+	EXPECT_EQ(0, owner_join(&self->owner));
+}
+
+TEST_F(push, other_answers_count_for_more_than_what_is_given_to_return)
+{
+	uint64_t handle = EXPORT(give_back_then_answer);
+
+	ASSERT_EQ(0, owner_start(&self->owner, 1));
+	EXPECT_EQ(7, upcall_call_invoke(self->call, handle, 1, NULL, 0, SOON));
+	EXPECT_EQ(-ENOLCK, upcall_call_invoke(self->call, handle, 2, NULL, 0, SOON));
+	EXPECT_EQ(UPCALL_STAGE_NOT_DELIVERED, upcall_call_stage(self->call));
+	EXPECT_EQ(0, upcall_stop(self->owner.peer));
+	EXPECT_EQ(0, owner_join(&self->owner));
+	EXPECT_EQ(2 * EALREADY, self->shared.calls);
 }
 
 TEST_F(push, dispatch_runs_one_and_answers_before_it_returns)

@@ -625,11 +625,28 @@ int upcall_incoming_cancelled(const struct upcall_incoming *incoming);
  * @user: As given to upcall_callback_new().
  *
  * It answers with upcall_reply() or upcall_refuse(), or keeps the call. If it
- * did neither, the library replies without bytes.
+ * did neither, the library replies with what it gave to upcall_return(), else without bytes.
  *
  * Return: the status of that reply; ignored if the call was answered or kept.
  */
 typedef int (*upcall_fn)(struct upcall_incoming *incoming, void *user);
+
+/**
+ * upcall_return() - Push: the bytes of the reply that is made when the function returns
+ * @incoming: As given to the function, which calls this on its own thread.
+ * @data: Copied.
+ * @len: Bytes of it, to upcall_incoming_reply_max().
+ *
+ * Then the reply goes along with the wait for the next call, in one system call instead of two. But
+ * the caller waits for it until the function has returned: where something is left to do that it need
+ * not wait for, upcall_reply(). The last of several counts; none, if the function refuses or keeps
+ * the call. If the reply cannot be sent, for want of memory of the caller's, that one gets
+ * UPCALL_STATUS_RAISED with a text. Ignored if the call is one-way.
+ *
+ * Return: 0; -EINVAL no call, or no function runs on it; -EALREADY it has been answered; -EMSGSIZE too
+ * long for the caller; -ENOMEM. With these the function may answer otherwise.
+ */
+int upcall_return(struct upcall_incoming *incoming, const void *data, size_t len);
 
 /**
  * upcall_callback_new() - Export a function

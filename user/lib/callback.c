@@ -51,18 +51,6 @@ void upcall_callback_remove_locked(struct upcall_callback *callback)
 	callback->released = true;
 }
 
-/* NULL: not one of these; its cookie is then the application's. */
-struct upcall_callback *upcall_callback_find_locked(struct upcall_peer *peer,
-						    const struct upcall_event *event)
-{
-	struct upcall_callback *callback;
-
-	if (event->type == UPCALL_EVENT_RESULT || event->cookie >= peer->slot_count)
-		return NULL;
-	callback = peer->slots[event->cookie].callback;
-	return callback && callback->handle == event->handle ? callback : NULL;
-}
-
 static void callback_free(struct upcall_callback *callback)
 {
 	struct upcall_peer *peer = callback->peer;
@@ -74,23 +62,20 @@ static void callback_free(struct upcall_callback *callback)
 void upcall_callback_unpin(struct upcall_callback *callback)
 {
 	struct upcall_peer *peer = callback->peer;
-	bool destroy, gone;
+	unsigned int pins = atomic_load(&callback->pins);
+	bool gone;
 
-	pthread_mutex_lock(&peer->lock);
-	destroy = callback->pins == 1;
-	if (!destroy)
-		callback->pins--;
-	pthread_mutex_unlock(&peer->lock);
-	if (!destroy)
-		return;
-
+	while (pins > 1) {
+		if (atomic_compare_exchange_weak(&callback->pins, &pins, pins - 1))
+			return;
+	}
 	/* The last pin is out of everyone's reach: no slot leads here, no call is left. */
 	if (callback->destroy)
 		callback->destroy(callback->user);
-	pthread_mutex_lock(&peer->lock);
-	callback->pins = 0;
+	upcall_lock_take(&peer->lock);
+	atomic_store(&callback->pins, 0);
 	gone = !callback->users;
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 	if (gone)
 		callback_free(callback);
 }
@@ -117,7 +102,7 @@ static int callback_bind(struct upcall_callback *callback, const struct upcall_o
 	struct upcall_peer *peer = callback->peer;
 	int err;
 
-	pthread_mutex_lock(&peer->lock);
+	upcall_lock_take(&peer->lock);
 	err = peer->stopping ? -ESHUTDOWN : slot_add_locked(callback);
 	if (!err) {
 		err = callback->handle ? upcall_rebind(peer, callback->handle, callback->slot)
@@ -125,7 +110,7 @@ static int callback_bind(struct upcall_callback *callback, const struct upcall_o
 		if (err)
 			upcall_callback_remove_locked(callback);
 	}
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 	return err;
 }
 
@@ -141,7 +126,7 @@ static int callback_make(struct upcall_peer *peer, const struct upcall_callback 
 	*callback = *model;
 	callback->peer = upcall_peer_get(peer);
 	callback->users = 1;
-	callback->pins = 1;
+	atomic_init(&callback->pins, 1);
 	err = callback_bind(callback, options);
 	if (err)
 		callback_free(callback);
@@ -167,9 +152,9 @@ static bool callback_is_bound(struct upcall_peer *peer, const struct upcall_stat
 	const struct upcall_event event = { .handle = stat->handle, .cookie = stat->cookie };
 	bool bound;
 
-	pthread_mutex_lock(&peer->lock);
+	upcall_lock_take(&peer->lock);
 	bound = upcall_callback_find_locked(peer, &event);
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 	return bound;
 }
 
@@ -213,9 +198,9 @@ int upcall_callback_release(struct upcall_callback *callback, uint32_t flags)
 		return -EINVAL;
 	if (upcall_peer_forked(peer))
 		return -EPERM;
-	pthread_mutex_lock(&peer->lock);
+	upcall_lock_take(&peer->lock);
 	err = callback_release_locked(callback, flags);
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 	return err;
 }
 
@@ -225,9 +210,9 @@ struct upcall_callback *upcall_callback_ref(struct upcall_callback *callback)
 
 	if (upcall_peer_forked(peer))
 		return callback;
-	pthread_mutex_lock(&peer->lock);
+	upcall_lock_take(&peer->lock);
 	callback->users++;
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 	return callback;
 }
 
@@ -239,12 +224,12 @@ void upcall_callback_unref(struct upcall_callback *callback)
 	if (!callback || upcall_peer_forked(callback->peer))
 		return;
 	peer = callback->peer;
-	pthread_mutex_lock(&peer->lock);
+	upcall_lock_take(&peer->lock);
 	if (--callback->users == 0) {
 		callback_release_locked(callback, 0);
-		gone = !callback->pins;
+		gone = !atomic_load(&callback->pins);
 	}
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 	if (gone)
 		callback_free(callback);
 }
@@ -256,9 +241,9 @@ void upcall_callback_set_unreferenced(struct upcall_callback *callback,
 
 	if (upcall_peer_forked(peer))
 		return;
-	pthread_mutex_lock(&peer->lock);
+	upcall_lock_take(&peer->lock);
 	callback->unreferenced = fn;
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 }
 
 uint64_t upcall_callback_handle(const struct upcall_callback *callback)
@@ -272,27 +257,27 @@ void upcall_callback_end_all(struct upcall_peer *peer)
 	struct upcall_callback *callback;
 	size_t i;
 
-	pthread_mutex_lock(&peer->lock);
+	upcall_lock_take(&peer->lock);
 	peer->stopping = true;
 	for (i = 0; i < peer->slot_count; i++) {
 		callback = peer->slots[i].callback;
 		if (!callback)
 			continue;
 		upcall_callback_remove_locked(callback);
-		pthread_mutex_unlock(&peer->lock);
+		upcall_lock_give(&peer->lock);
 		upcall_callback_unpin(callback);
-		pthread_mutex_lock(&peer->lock);
+		upcall_lock_take(&peer->lock);
 	}
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 }
 
 void upcall_callback_shutdown_if_drained(struct upcall_peer *peer)
 {
 	bool drained;
 
-	pthread_mutex_lock(&peer->lock);
+	upcall_lock_take(&peer->lock);
 	drained = peer->stopping && !peer->live;
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 	if (drained)
 		upcall_shutdown(peer);
 }
@@ -303,12 +288,12 @@ int upcall_stop(struct upcall_peer *peer)
 
 	if (upcall_peer_forked(peer))
 		return -EPERM;
-	pthread_mutex_lock(&peer->lock);
+	upcall_lock_take(&peer->lock);
 	peer->stopping = true;
 	for (i = 0; i < peer->slot_count; i++)
 		if (peer->slots[i].callback)
 			callback_release_locked(peer->slots[i].callback, 0);
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 	upcall_callback_shutdown_if_drained(peer);
 	return 0;
 }

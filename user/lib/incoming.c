@@ -16,11 +16,34 @@ static bool incoming_is_call(const struct upcall_incoming *incoming)
 	return incoming->event->type == UPCALL_EVENT_CALL;
 }
 
+static inline uint64_t id_hash(uint64_t id)
+{
+	return (id ^ id >> 32) * 0x9e3779b97f4a7c15u;
+}
+
 static struct upcall_incoming **call_bucket(struct upcall_peer *peer, uint64_t id)
 {
-	uint64_t hash = (id ^ id >> 32) * 0x9e3779b97f4a7c15u;
+	return &peer->calls[id_hash(id) >> 56 & (UPCALL_CALL_BUCKETS - 1)];
+}
 
-	return &peer->calls[hash >> 56 & (UPCALL_CALL_BUCKETS - 1)];
+/* One of 64 bits: not set in upcall_peer.early_mask, then @id is not in its ring. */
+static inline uint64_t early_bit(uint64_t id)
+{
+	return 1ULL << (id_hash(id) >> 58);
+}
+
+static void early_set_locked(struct upcall_peer *peer, unsigned int at, uint64_t id,
+			     uint32_t error)
+{
+	unsigned int i;
+
+	peer->early[at] = id;
+	peer->early_error[at] = error;
+	peer->early_mask = 0;
+	for (i = 0; i < UPCALL_EARLY_CANCELS; i++) {
+		if (peer->early[i])
+			peer->early_mask |= early_bit(peer->early[i]);
+	}
 }
 
 /* A CANCEL can overtake its CALL where several threads receive: it is looked for here, once. */
@@ -28,9 +51,11 @@ static unsigned int early_cancel_take_locked(struct upcall_peer *peer, uint64_t 
 {
 	unsigned int i;
 
+	if (!(peer->early_mask & early_bit(id)))
+		return 0;
 	for (i = 0; i < UPCALL_EARLY_CANCELS; i++) {
 		if (peer->early[i] == id) {
-			peer->early[i] = 0;
+			early_set_locked(peer, i, 0, peer->early_error[i]);
 			return peer->early_error[i];
 		}
 	}
@@ -39,10 +64,7 @@ static unsigned int early_cancel_take_locked(struct upcall_peer *peer, uint64_t 
 
 static void early_cancel_put_locked(struct upcall_peer *peer, uint64_t id, uint32_t error)
 {
-	unsigned int i = peer->early_next++ % UPCALL_EARLY_CANCELS;
-
-	peer->early[i] = id;
-	peer->early_error[i] = error;
+	early_set_locked(peer, peer->early_next++ % UPCALL_EARLY_CANCELS, id, error);
 }
 
 void upcall_incoming_cancel_locked(struct upcall_peer *peer,
@@ -66,51 +88,79 @@ static void call_add_locked(struct upcall_incoming *incoming)
 	struct upcall_incoming **bucket = call_bucket(incoming->peer, id);
 
 	incoming->bucket_next = *bucket;
+	incoming->bucket_at = bucket;
+	if (*bucket)
+		(*bucket)->bucket_at = &incoming->bucket_next;
 	*bucket = incoming;
-	atomic_init(&incoming->cancelled, early_cancel_take_locked(incoming->peer, id));
+	if (incoming->peer->early_mask)
+		atomic_store(&incoming->cancelled, early_cancel_take_locked(incoming->peer, id));
 }
 
-static void call_remove_locked(struct upcall_incoming *incoming)
+/* A CANCEL does not find it any more. */
+void upcall_incoming_unlist(struct upcall_incoming *incoming)
 {
-	struct upcall_incoming **at = call_bucket(incoming->peer, incoming_call(incoming)->call);
+	struct upcall_peer *peer = incoming->peer;
 
-	while (*at && *at != incoming)
-		at = &(*at)->bucket_next;
-	if (*at)
-		*at = incoming->bucket_next;
+	upcall_lock_take(&peer->lock);
+	if (incoming->bucket_at) {
+		*incoming->bucket_at = incoming->bucket_next;
+		if (incoming->bucket_next)
+			incoming->bucket_next->bucket_at = incoming->bucket_at;
+		incoming->bucket_at = NULL;
+	}
+	upcall_lock_give(&peer->lock);
+}
+
+/* Member by member: that is what every call pays. */
+static inline void incoming_init(struct upcall_incoming *incoming, struct upcall_peer *peer,
+				 struct upcall_batch *batch, const struct upcall_event *event)
+{
+	incoming->peer = upcall_peer_get(peer);
+	atomic_fetch_add_explicit(&batch->refs, 1, memory_order_relaxed);
+	incoming->batch = batch;
+	incoming->event = event;
+	incoming->callback = NULL;
+	incoming->bucket_next = NULL;
+	incoming->bucket_at = NULL;
+	atomic_init(&incoming->cancelled, 0);
+	atomic_init(&incoming->answer, UPCALL_OPEN);
+	atomic_init(&incoming->refs, 1);
+	incoming->dispatched = false;
+	incoming->kept = false;
+	incoming->user_data = 0;
+	atomic_init(&incoming->fds_taken, 0);
+	incoming->later = NULL;
+	incoming->outer = NULL;
+	incoming->children = NULL;
 }
 
 /*
- * A call pins its callback, as does the news that its last stub was closed. A RELEASED takes over the pin that the slot held: with
- * the incoming the callback goes.
+ * A call pins its callback, as does the news that its last stub was closed. A RELEASED takes over
+ * the pin that the slot held: with the incoming the callback goes.
  */
 int upcall_incoming_new_locked(struct upcall_peer *peer, struct upcall_batch *batch,
 			       const struct upcall_event *event,
 			       struct upcall_incoming **result)
 {
-	struct upcall_incoming *incoming;
+	struct upcall_incoming *incoming = &batch->first;
 
-	incoming = calloc(1, sizeof(*incoming));
-	if (!incoming)
-		return -ENOMEM;
-	incoming->peer = upcall_peer_get(peer);
-	incoming->batch = batch;
-	atomic_fetch_add(&batch->refs, 1);
-	incoming->event = event;
-	atomic_init(&incoming->refs, 1);
-	atomic_init(&incoming->answer, UPCALL_OPEN);
-
-	incoming->callback = upcall_callback_find_locked(peer, event);
+	if (batch->first_used) {
+		incoming = malloc(sizeof(*incoming));
+		if (!incoming)
+			return -ENOMEM;
+	}
+	batch->first_used = true;
+	incoming_init(incoming, peer, batch, event);
 	if (event->type == UPCALL_EVENT_CALL)
 		call_add_locked(incoming);
 	if (event->type == UPCALL_EVENT_CALL || event->type == UPCALL_EVENT_UNREFERENCED) {
+		incoming->callback = upcall_callback_find_locked(peer, event);
 		if (incoming->callback)
-			incoming->callback->pins++;
+			atomic_fetch_add(&incoming->callback->pins, 1);
 	} else if (event->type == UPCALL_EVENT_RELEASED) {
+		incoming->callback = upcall_callback_find_locked(peer, event);
 		if (incoming->callback)
 			upcall_callback_remove_locked(incoming->callback);
-	} else {
-		incoming->callback = NULL;
 	}
 	*result = incoming;
 	return 0;
@@ -131,9 +181,7 @@ int upcall_incoming_answer_end(struct upcall_incoming *incoming, int err)
 		atomic_store(&incoming->answer, UPCALL_OPEN);
 		return err;
 	}
-	pthread_mutex_lock(&incoming->peer->lock);
-	call_remove_locked(incoming);
-	pthread_mutex_unlock(&incoming->peer->lock);
+	upcall_incoming_unlist(incoming);
 	atomic_store(&incoming->answer, UPCALL_ANSWERED);
 	return err == -ENOENT ? 1 : err;
 }
@@ -218,7 +266,7 @@ int upcall_reply_next(struct upcall_incoming *incoming, int32_t status, const vo
 	struct upcall_peer *peer = incoming->peer;
 	struct upcall_command command;
 	struct upcall_incoming *got;
-	int err;
+	int err, answer_err;
 
 	*answered = 0;
 	if (!incoming_is_call(incoming))
@@ -233,8 +281,11 @@ int upcall_reply_next(struct upcall_incoming *incoming, int32_t status, const vo
 	if (incoming_call(incoming)->flags & UPCALL_CALL_ENDED)
 		command.type = 0;
 
+	upcall_peer_get(peer);
 	err = upcall_receive(peer, command.type ? &command : NULL, deadline, &got);
-	if (upcall_incoming_answer_end(incoming, command.type ? err : 0) < 0)
+	answer_err = upcall_incoming_answer_end(incoming, command.type ? err : 0);
+	upcall_peer_put(peer);
+	if (answer_err < 0)
 		return err;
 	*answered = 1;
 	upcall_incoming_free(incoming);
@@ -272,14 +323,21 @@ static void incoming_let_go(struct upcall_incoming *incoming)
 
 void upcall_incoming_put(struct upcall_incoming *incoming)
 {
+	struct upcall_batch *batch;
+	struct upcall_peer *peer;
+
 	if (atomic_fetch_sub(&incoming->refs, 1) != 1)
 		return;
-	if (!upcall_peer_forked(incoming->peer))
+	batch = incoming->batch;
+	peer = incoming->peer;
+	if (!upcall_peer_forked(peer))
 		incoming_let_go(incoming);
-	upcall_incoming_close_fds(incoming);
-	upcall_batch_put(incoming->batch);
-	upcall_peer_put(incoming->peer);
-	free(incoming);
+	if (upcall_incoming_fd_count(incoming))
+		upcall_incoming_close_fds(incoming);
+	if (incoming != &batch->first)
+		free(incoming);
+	upcall_batch_put(peer, batch);
+	upcall_peer_put(peer);
 }
 
 void upcall_incoming_free(struct upcall_incoming *incoming)

@@ -2,8 +2,9 @@
 /*
  * What the files of libupcall share.
  *
- * Locking: upcall_peer.lock is the only lock. No hook and no function of the
- * application runs under it; REGISTER and RELEASE do, they never sleep for long.
+ * Locking: upcall_peer.lock is the only lock but that of a pool, which is taken alone. No hook
+ * and no function of the application runs under it; REGISTER and RELEASE do, they never sleep
+ * for long.
  *
  * Lifetimes:
  *	peer		refs: its opener; each callback, incoming, call, name; each
@@ -15,7 +16,8 @@
  *	incoming	one owner: the thread that took it, or the application that keeps it;
  *			and the function that runs on it. Pins its callback, so that the hook
  *			waits for both. Refers to its peer and its batch.
- *	batch		refs: the ready queue, each incoming out of it
+ *	batch		refs: the ready queue, each incoming out of it, one of which lies in it;
+ *			then the peer may keep it as its spare
  *	pending		an asynchronous call: part of its call object, or allocated for the pull
  *			shape. In the peer's table from before its command until its RESULT was
  *			taken; who takes it out there ends it, and nobody else touches it then.
@@ -32,6 +34,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <upcall.h>
+#include "lock.h"
 
 #define UPCALL_CALL_BUCKETS	256	/* power of two */
 #define UPCALL_EARLY_CANCELS	64	/* remembered for a call that another thread is still unpacking */
@@ -87,24 +90,6 @@ struct upcall_pending_slot {
 };
 
 /**
- * struct upcall_batch - What one EXCHANGE brought
- * @next: The next one in the ready queue. Protected by the peer's lock.
- * @refs: See above.
- * @room: Bytes at @data.
- * @used: Bytes of events there.
- * @taken: Bytes of events that were taken out. Protected by the peer's lock.
- * @data: The events.
- */
-struct upcall_batch {
-	struct upcall_batch *next;
-	atomic_uint refs;
-	uint32_t room;
-	uint32_t used;
-	uint32_t taken;
-	_Alignas(8) unsigned char data[];
-};
-
-/**
  * struct upcall_slot - Where a cookie leads
  * @callback: NULL: free.
  * @next_free: While it is free: the next such slot.
@@ -122,15 +107,17 @@ struct upcall_slot {
  * @bound: A command other than INFO was sent: the peer is this process's.
  * @max_calls: For one EXCHANGE.
  * @event_room: Bytes for one EXCHANGE.
+ * @spare: A batch for the next EXCHANGE, or NULL.
  * @stub: It is a stub fd: it only calls, and is bound to no process.
  * @lock: Protects all that follows.
  * @config_flags: As CONFIG set them, UPCALL_CONFIG_*.
  * @orphan_ns: As CONFIG set it.
  * @stopping: upcall_stop() was called.
- * @ready: Batches with events nobody has taken, oldest first.
+ * @ready: Batches with events nobody has taken, oldest first. NULL can be seen without the lock.
  * @ready_tail: Where the next one goes.
  * @calls: Incoming calls without their answer, by id.
  * @early: Ids of cancelled calls that were not in @calls; a ring.
+ * @early_mask: A bit for each that is set, see incoming.c.
  * @early_error: Why, each.
  * @early_next: Where in the ring the next one goes.
  * @slots: Callbacks by cookie.
@@ -141,7 +128,8 @@ struct upcall_slot {
  * @pending: Asynchronous calls by user data.
  * @pending_count: Size of @pending.
  * @pending_free: The first free one, or @pending_count.
- * @handed: A RESULT was handed over, or the peer has ended.
+ * @handed: Signalled when a RESULT was handed over, or the peer has ended.
+ * @awaited: Threads that wait for that.
  */
 struct upcall_peer {
 	atomic_uint refs;
@@ -150,16 +138,18 @@ struct upcall_peer {
 	atomic_bool bound;
 	atomic_uint max_calls;
 	atomic_uint event_room;
+	struct upcall_batch *_Atomic spare;
 	bool stub;
-	pthread_mutex_t lock;
+	struct upcall_lock lock;
 	uint32_t config_flags;
 	uint64_t orphan_ns;
 	bool stopping;
-	struct upcall_batch *ready;
-	struct upcall_batch **ready_tail;
+	struct upcall_batch *_Atomic ready;
+	struct upcall_batch *_Atomic *ready_tail;
 	struct upcall_incoming *calls[UPCALL_CALL_BUCKETS];
 	uint64_t early[UPCALL_EARLY_CANCELS];
 	uint32_t early_error[UPCALL_EARLY_CANCELS];
+	uint64_t early_mask;
 	unsigned int early_next;
 	struct upcall_slot *slots;
 	size_t slot_count;
@@ -169,7 +159,8 @@ struct upcall_peer {
 	struct upcall_pending_slot *pending;
 	size_t pending_count;
 	size_t pending_free;
-	pthread_cond_t handed;
+	atomic_uint handed;
+	unsigned int awaited;
 };
 
 /**
@@ -182,7 +173,7 @@ struct upcall_peer {
  * @destroy: May be NULL.
  * @unreferenced: May be NULL. Protected by the peer's lock, like all that follows.
  * @users: See above.
- * @pins: See above.
+ * @pins: See above. Grows under the lock only.
  * @released: RELEASE was sent, or cannot be any more.
  */
 struct upcall_callback {
@@ -194,8 +185,22 @@ struct upcall_callback {
 	void (*destroy)(void *user);
 	void (*unreferenced)(struct upcall_callback *callback, void *user);
 	unsigned int users;
-	unsigned int pins;
+	atomic_uint pins;
 	bool released;
+};
+
+/**
+ * struct upcall_later - An answer that goes with the next EXCHANGE of its thread
+ * @command: REPLY; type 0: there is none.
+ * @data: Its bytes, library-allocated.
+ * @room: How many fit there.
+ * @len: How many the function that runs gave to upcall_return().
+ */
+struct upcall_later {
+	struct upcall_command command;
+	void *data;
+	size_t room;
+	uint32_t len;
 };
 
 /* Whether a call has had its answer. ANSWERING: a thread is at it. */
@@ -208,6 +213,7 @@ enum upcall_answer { UPCALL_OPEN, UPCALL_ANSWERING, UPCALL_ANSWERED };
  * @event: As the kernel wrote it.
  * @callback: Pinned; NULL if it is none of upcall_callback_new().
  * @bucket_next: In upcall_peer.calls. Protected by the peer's lock.
+ * @bucket_at: What leads to it there; NULL: it is not there. Protected by the peer's lock.
  * @cancelled: CALL: why nobody wants the answer any more, or 0.
  * @answer: CALL: enum upcall_answer.
  * @refs: One of its owner; while a function runs on it that keeps it, another one.
@@ -215,6 +221,7 @@ enum upcall_answer { UPCALL_OPEN, UPCALL_ANSWERING, UPCALL_ANSWERED };
  * @kept: The application said that it frees it.
  * @user_data: RESULT of the pull shape: the application's.
  * @fds_taken: Bit i: the application has descriptor i.
+ * @later: While a function runs on it: where its answer may be left.
  * @outer: While a function runs on it: what that thread ran before, and runs on afterwards.
  * @children: Calls made on its behalf. Protected by the peer's lock.
  */
@@ -224,6 +231,7 @@ struct upcall_incoming {
 	const struct upcall_event *event;
 	struct upcall_callback *callback;
 	struct upcall_incoming *bucket_next;
+	struct upcall_incoming **bucket_at;
 	atomic_uint cancelled;
 	atomic_int answer;
 	atomic_uint refs;
@@ -231,8 +239,31 @@ struct upcall_incoming {
 	bool kept;
 	uint64_t user_data;
 	atomic_ullong fds_taken;
+	struct upcall_later *later;
 	struct upcall_incoming *outer;
 	struct upcall_pending *children;
+};
+
+/**
+ * struct upcall_batch - What one EXCHANGE brought
+ * @next: The next one in the ready queue. Protected by the peer's lock.
+ * @refs: See above.
+ * @first_used: @first is one of its events, or was.
+ * @first: Most bring one event only: its incoming needs no memory of its own.
+ * @room: Bytes at @data.
+ * @used: Bytes of events there.
+ * @taken: Bytes of events that were taken out. Protected by the peer's lock.
+ * @data: The events.
+ */
+struct upcall_batch {
+	struct upcall_batch *_Atomic next;
+	atomic_uint refs;
+	bool first_used;
+	struct upcall_incoming first;
+	uint32_t room;
+	uint32_t used;
+	uint32_t taken;
+	_Alignas(8) unsigned char data[];
 };
 
 /**
@@ -287,6 +318,8 @@ struct upcall_options {
 	struct upcall_register reg;
 };
 
+struct upcall_pool;
+
 /* transport.c */
 int upcall_transport_open(const char *where, struct upcall_transport **transport);
 int upcall_transport_from_fd(int fd, struct upcall_transport **transport);
@@ -295,10 +328,21 @@ int upcall_transport_from_fd(int fd, struct upcall_transport **transport);
 /* How many forks lie between the first process and this one. */
 extern atomic_uint upcall_forks __attribute__((visibility("hidden")));
 int upcall_peer_new(struct upcall_transport *transport, struct upcall_peer **peer);
-struct upcall_peer *upcall_peer_get(struct upcall_peer *peer);
-void upcall_peer_put(struct upcall_peer *peer);
+void upcall_peer_free(struct upcall_peer *peer);
 int upcall_peer_control(struct upcall_peer *peer, unsigned long request, void *arg);
 int upcall_peer_command(struct upcall_peer *peer, struct upcall_command *command);
+
+static inline struct upcall_peer *upcall_peer_get(struct upcall_peer *peer)
+{
+	atomic_fetch_add_explicit(&peer->refs, 1, memory_order_relaxed);
+	return peer;
+}
+
+static inline void upcall_peer_put(struct upcall_peer *peer)
+{
+	if (atomic_fetch_sub(&peer->refs, 1) == 1)
+		upcall_peer_free(peer);
+}
 
 /* Used by the parent of this process. Unused ones may still be used by either. */
 static inline bool upcall_peer_forked(const struct upcall_peer *peer)
@@ -329,7 +373,14 @@ int upcall_receive_events(struct upcall_peer *peer, uint64_t deadline,
 			  struct upcall_incoming **incoming);
 int upcall_receive_aside(struct upcall_peer *peer, struct upcall_incoming **incoming);
 void upcall_receive_drop_ready(struct upcall_peer *peer);
-void upcall_batch_put(struct upcall_batch *batch);
+void upcall_batch_spare(struct upcall_peer *peer, struct upcall_batch *batch);
+
+/* @peer may use it again. */
+static inline void upcall_batch_put(struct upcall_peer *peer, struct upcall_batch *batch)
+{
+	if (atomic_fetch_sub(&batch->refs, 1) == 1)
+		upcall_batch_spare(peer, batch);
+}
 
 /* incoming.c */
 int upcall_incoming_new_locked(struct upcall_peer *peer, struct upcall_batch *batch,
@@ -339,6 +390,7 @@ void upcall_incoming_cancel_locked(struct upcall_peer *peer,
 				   const struct upcall_event_cancel *cancel);
 void upcall_incoming_put(struct upcall_incoming *incoming);
 bool upcall_incoming_answer_begin(struct upcall_incoming *incoming);
+void upcall_incoming_unlist(struct upcall_incoming *incoming);
 int upcall_incoming_answer_end(struct upcall_incoming *incoming, int err);
 void upcall_incoming_reply_command(const struct upcall_incoming *incoming, int32_t status,
 				   const void *data, size_t len, struct upcall_command *command);
@@ -359,8 +411,17 @@ void upcall_async_orphan(struct upcall_call *call);
 /* The call that this thread runs a function on, the innermost one; or NULL. */
 extern _Thread_local struct upcall_incoming *upcall_current
 	__attribute__((visibility("hidden")));
-void upcall_current_enter(struct upcall_incoming *incoming);
-void upcall_current_leave(struct upcall_incoming *incoming);
+static inline void upcall_current_enter(struct upcall_incoming *incoming)
+{
+	incoming->outer = upcall_current;
+	upcall_current = incoming;
+}
+
+static inline void upcall_current_leave(struct upcall_incoming *incoming)
+{
+	upcall_current = incoming->outer;
+}
+
 int upcall_nested_invoke(struct upcall_call *call);
 int upcall_nested_wait(struct upcall_call *call);
 uint64_t upcall_nested_deadline(const struct upcall_call *call, uint64_t deadline);
@@ -374,17 +435,28 @@ void upcall_incoming_close_fds(struct upcall_incoming *incoming);
 
 /* dispatch.c */
 void upcall_dispatch_event(struct upcall_peer *peer, struct upcall_incoming *incoming);
-void upcall_dispatch_call(struct upcall_incoming *incoming, struct upcall_command *later);
-int upcall_dispatch_later(struct upcall_peer *peer, uint64_t deadline,
-			  struct upcall_command *later, bool *was_call);
+void upcall_dispatch_call(struct upcall_incoming *incoming);
+int upcall_dispatch_next(struct upcall_peer *peer, uint64_t deadline, struct upcall_later *later,
+			 struct upcall_pool *pool);
+void upcall_later_free(struct upcall_later *later);
 
 /* pool.c */
-void upcall_pool_busy(struct upcall_peer *peer);
-void upcall_pool_idle(struct upcall_peer *peer);
+void upcall_pool_busy(struct upcall_pool *pool);
+void upcall_pool_idle(struct upcall_pool *pool);
 
 /* callback.c */
-struct upcall_callback *upcall_callback_find_locked(struct upcall_peer *peer,
-						    const struct upcall_event *event);
+/* Of an event that is no RESULT. NULL: not one of these; its cookie is then the application's. */
+static inline struct upcall_callback *
+upcall_callback_find_locked(const struct upcall_peer *peer, const struct upcall_event *event)
+{
+	struct upcall_callback *callback;
+
+	if (event->cookie >= peer->slot_count)
+		return NULL;
+	callback = peer->slots[event->cookie].callback;
+	return callback && callback->handle == event->handle ? callback : NULL;
+}
+
 void upcall_callback_remove_locked(struct upcall_callback *callback);
 void upcall_callback_unpin(struct upcall_callback *callback);
 void upcall_callback_end_all(struct upcall_peer *peer);

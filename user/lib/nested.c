@@ -11,17 +11,6 @@
 
 _Thread_local struct upcall_incoming *upcall_current;
 
-void upcall_current_enter(struct upcall_incoming *incoming)
-{
-	incoming->outer = upcall_current;
-	upcall_current = incoming;
-}
-
-void upcall_current_leave(struct upcall_incoming *incoming)
-{
-	upcall_current = incoming->outer;
-}
-
 uint64_t upcall_nested_deadline(const struct upcall_call *call, uint64_t deadline)
 {
 	uint64_t outer;
@@ -55,13 +44,13 @@ static void child_add(struct upcall_pending *pending)
 	if (!parent || pending->call->detached)
 		return;
 	peer = parent->peer;
-	pthread_mutex_lock(&peer->lock);
+	upcall_lock_take(&peer->lock);
 	pending->parent = parent;
 	pending->sibling = parent->children;
 	parent->children = pending;
 	if (atomic_load(&parent->cancelled))
 		pending_cancel(pending->call->peer, pending);
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 }
 
 static void child_remove(struct upcall_pending *pending)
@@ -71,14 +60,14 @@ static void child_remove(struct upcall_pending *pending)
 
 	if (!parent)
 		return;
-	pthread_mutex_lock(&parent->peer->lock);
+	upcall_lock_take(&parent->peer->lock);
 	for (at = &parent->children; *at; at = &(*at)->sibling) {
 		if (*at == pending) {
 			*at = pending->sibling;
 			break;
 		}
 	}
-	pthread_mutex_unlock(&parent->peer->lock);
+	upcall_lock_give(&parent->peer->lock);
 	pending->parent = NULL;
 }
 
@@ -86,13 +75,20 @@ static void child_remove(struct upcall_pending *pending)
 static int wait_for_hand_over(struct upcall_call *call)
 {
 	struct upcall_peer *peer = call->peer;
+	unsigned int seen;
 	int err;
 
-	pthread_mutex_lock(&peer->lock);
-	while (!call->pending.result && !peer->ended)
-		pthread_cond_wait(&peer->handed, &peer->lock);
+	upcall_lock_take(&peer->lock);
+	peer->awaited++;
+	while (!call->pending.result && !peer->ended) {
+		seen = atomic_load(&peer->handed);
+		upcall_lock_give(&peer->lock);
+		upcall_signal_wait(&peer->handed, seen);
+		upcall_lock_take(&peer->lock);
+	}
+	peer->awaited--;
 	err = call->pending.result ? 0 : -ESHUTDOWN;
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 	return err;
 }
 
@@ -108,7 +104,7 @@ static int run_batch(struct upcall_peer *peer, struct upcall_batch *batch)
 			return err == -EAGAIN ? 0 : err;
 		switch (upcall_incoming_type(incoming)) {
 		case UPCALL_EVENT_CALL:
-			upcall_dispatch_call(incoming, NULL);
+			upcall_dispatch_call(incoming);
 			break;
 		case UPCALL_EVENT_RESULT:
 			if (!upcall_async_take(peer, incoming))
@@ -124,9 +120,9 @@ static bool has_result(struct upcall_call *call)
 {
 	bool has;
 
-	pthread_mutex_lock(&call->peer->lock);
+	upcall_lock_take(&call->peer->lock);
 	has = call->pending.result;
-	pthread_mutex_unlock(&call->peer->lock);
+	upcall_lock_give(&call->peer->lock);
 	return has;
 }
 
@@ -144,7 +140,7 @@ static int wait_in_chain(struct upcall_call *call)
 		max_calls = 1;
 		if (!err) {
 			err = run_batch(peer, batch);
-			upcall_batch_put(batch);
+			upcall_batch_put(peer, batch);
 		}
 		if (err == -ENOENT)
 			return wait_for_hand_over(call);
@@ -166,10 +162,10 @@ static int finish(struct upcall_call *call, int err)
 	child_remove(&call->pending);
 	if (err == -EINTR)
 		return err;	/* may be waited for again */
-	pthread_mutex_lock(&peer->lock);
+	upcall_lock_take(&peer->lock);
 	result = call->pending.result;
 	call->pending.result = NULL;
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 	if (result) {
 		err = upcall_call_fill_result(call, result);
 		upcall_incoming_free(result);

@@ -21,12 +21,6 @@ static void fork_watch(void)
 	pthread_atfork(NULL, NULL, fork_in_child);
 }
 
-struct upcall_peer *upcall_peer_get(struct upcall_peer *peer)
-{
-	atomic_fetch_add_explicit(&peer->refs, 1, memory_order_relaxed);
-	return peer;
-}
-
 /* What a thread left in the ready queue when it came back to a peer that was closed. */
 static void peer_free_ready(struct upcall_peer *peer)
 {
@@ -34,19 +28,15 @@ static void peer_free_ready(struct upcall_peer *peer)
 
 	while ((batch = peer->ready)) {
 		peer->ready = batch->next;
-		upcall_batch_put(batch);
+		upcall_batch_put(peer, batch);
 	}
 }
 
-void upcall_peer_put(struct upcall_peer *peer)
+void upcall_peer_free(struct upcall_peer *peer)
 {
-	if (atomic_fetch_sub(&peer->refs, 1) != 1)
-		return;
-	if (!upcall_peer_forked(peer)) {
+	if (!upcall_peer_forked(peer))
 		peer_free_ready(peer);
-		pthread_cond_destroy(&peer->handed);
-		pthread_mutex_destroy(&peer->lock);
-	}
+	free(atomic_load(&peer->spare));
 	if (peer->transport)
 		peer->transport->close(peer->transport);
 	free(peer->slots);
@@ -89,7 +79,7 @@ int upcall_peer_command(struct upcall_peer *peer, struct upcall_command *command
 	};
 	int err;
 
-	err = upcall_peer_control(peer, UPCALL_IOC_EXCHANGE, &exchange);
+	err = upcall_peer_enter(peer, UPCALL_IOC_EXCHANGE, &exchange);
 	return err ? err : -(int)command->error;
 }
 
@@ -107,8 +97,6 @@ int upcall_peer_new(struct upcall_transport *transport, struct upcall_peer **res
 	peer->transport = transport;
 	atomic_init(&peer->fork_count, atomic_load(&upcall_forks));
 	peer->ready_tail = &peer->ready;
-	pthread_mutex_init(&peer->lock, NULL);
-	pthread_cond_init(&peer->handed, NULL);
 	*result = peer;
 	return 0;
 }

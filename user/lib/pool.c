@@ -16,10 +16,10 @@
  * @min: Of threads.
  * @max: Of threads.
  * @idle_ms: How long one waits in vain before it ends.
+ * @idle: Threads that receive. Not counted if @min is @max.
  * @lock: Protects all that follows.
  * @ended: A thread has ended.
  * @threads: That run, the caller of upcall_run() among them.
- * @idle: That receive.
  * @err: The first error of a thread.
  */
 struct upcall_pool {
@@ -27,14 +27,12 @@ struct upcall_pool {
 	unsigned int min;
 	unsigned int max;
 	int64_t idle_ms;
+	atomic_uint idle;
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
 	unsigned int threads;
-	unsigned int idle;
 	int err;
 };
-
-static _Thread_local struct upcall_pool *my_pool;
 
 static void *worker_main(void *arg);
 
@@ -52,50 +50,44 @@ static int worker_start_locked(struct upcall_pool *pool)
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
+	pool->threads++;
+	atomic_fetch_add(&pool->idle, 1);	/* before it begins, and may be busy */
 	err = pthread_create(&thread, &attr, worker_main, pool);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&attr);
-	if (!err) {
-		pool->threads++;
-		pool->idle++;
+	if (err) {
+		pool->threads--;
+		atomic_fetch_sub(&pool->idle, 1);
 	}
 	return -err;
 }
 
 /* This thread is about to run a function: somebody is to receive meanwhile. */
-void upcall_pool_busy(struct upcall_peer *peer)
+void upcall_pool_busy(struct upcall_pool *pool)
 {
-	struct upcall_pool *pool = my_pool;
-
-	if (!pool || pool->peer != peer)
+	if (atomic_fetch_sub(&pool->idle, 1) != 1)
 		return;
 	pthread_mutex_lock(&pool->lock);
 	/* Without a thread more the calls wait a little longer. */
-	if (--pool->idle == 0 && pool->threads < pool->max)
+	if (!atomic_load(&pool->idle) && pool->threads < pool->max)
 		worker_start_locked(pool);
 	pthread_mutex_unlock(&pool->lock);
 }
 
-void upcall_pool_idle(struct upcall_peer *peer)
+void upcall_pool_idle(struct upcall_pool *pool)
 {
-	struct upcall_pool *pool = my_pool;
-
-	if (!pool || pool->peer != peer)
-		return;
-	pthread_mutex_lock(&pool->lock);
-	pool->idle++;
-	pthread_mutex_unlock(&pool->lock);
+	atomic_fetch_add(&pool->idle, 1);
 }
 
 /* True: this thread is one too many, and has left the count. */
 static bool worker_may_end(struct upcall_pool *pool, bool started)
 {
+	unsigned int idle = atomic_load(&pool->idle);
 	bool may;
 
 	pthread_mutex_lock(&pool->lock);
-	may = started && pool->threads > pool->min && pool->idle > 1;
-	if (may)
-		pool->idle--;
+	may = started && pool->threads > pool->min && idle > 1 &&
+	      atomic_compare_exchange_strong(&pool->idle, &idle, idle - 1);
 	pthread_mutex_unlock(&pool->lock);
 	return may;
 }
@@ -106,11 +98,11 @@ static uint64_t worker_deadline(const struct upcall_pool *pool)
 }
 
 /* An answer that was to go with the next EXCHANGE goes by itself. */
-static void worker_answer(struct upcall_peer *peer, struct upcall_command *later)
+static void worker_answer(struct upcall_peer *peer, struct upcall_later *later)
 {
-	if (later->type)
-		upcall_peer_command(peer, later);
-	later->type = 0;
+	if (later->command.type)
+		upcall_peer_command(peer, &later->command);
+	later->command.type = 0;
 }
 
 /* @started: by us, so it may end before the others. */
@@ -118,13 +110,13 @@ static int worker_run(struct upcall_pool *pool, bool started)
 {
 	static const struct timespec nap = { .tv_nsec = 10000000 };
 	struct upcall_peer *peer = pool->peer;
-	struct upcall_command later = { 0 };
-	bool was_call;
+	/* Where threads do not come and go there is nothing to count. */
+	struct upcall_pool *counted = pool->min != pool->max ? pool : NULL;
+	struct upcall_later later = { .room = 0 };
 	int ret;
 
-	my_pool = pool;
 	for (;;) {
-		ret = upcall_dispatch_later(peer, worker_deadline(pool), &later, &was_call);
+		ret = upcall_dispatch_next(peer, worker_deadline(pool), &later, counted);
 		if (ret == -ETIMEDOUT) {
 			worker_answer(peer, &later);
 			if (worker_may_end(pool, started))
@@ -135,7 +127,7 @@ static int worker_run(struct upcall_pool *pool, bool started)
 			break;
 		}
 	}
-	my_pool = NULL;
+	upcall_later_free(&later);
 	if (ret == -ETIMEDOUT)
 		return 0;
 	upcall_shutdown(peer);	/* one for all */

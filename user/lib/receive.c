@@ -8,23 +8,41 @@
 
 #define EVENT_ROOM_KEPT	(64U << 10)	/* bytes; larger events get a buffer of their own */
 
-static struct upcall_batch *batch_new(uint32_t room)
+static struct upcall_batch *batch_alloc(struct upcall_batch *spare, uint32_t room)
 {
-	struct upcall_batch *batch = malloc(sizeof(*batch) + room);
+	struct upcall_batch *batch;
 
-	if (!batch)
-		return NULL;
-	batch->next = NULL;
+	free(spare);
+	batch = malloc(sizeof(*batch) + room);
+	if (batch)
+		batch->room = room;
+	return batch;
+}
+
+/* The last one again, if it is not in use and has the room. */
+static inline struct upcall_batch *batch_new(struct upcall_peer *peer, uint32_t room)
+{
+	struct upcall_batch *batch = atomic_exchange(&peer->spare, NULL);
+
+	if (!batch || batch->room < room) {
+		batch = batch_alloc(batch, room);
+		if (!batch)
+			return NULL;
+	}
 	atomic_init(&batch->refs, 1);
-	batch->room = room;
+	batch->first_used = false;
 	batch->used = 0;
 	batch->taken = 0;
 	return batch;
 }
 
-void upcall_batch_put(struct upcall_batch *batch)
+/* Nobody refers to @batch any more. */
+void upcall_batch_spare(struct upcall_peer *peer, struct upcall_batch *batch)
 {
-	if (batch && atomic_fetch_sub(&batch->refs, 1) == 1)
+	struct upcall_batch *none = NULL;
+
+	if (batch->room > EVENT_ROOM_KEPT ||
+	    !atomic_compare_exchange_strong(&peer->spare, &none, batch))
 		free(batch);
 }
 
@@ -34,7 +52,7 @@ static const struct upcall_event *batch_event(const struct upcall_batch *batch, 
 }
 
 /* Takes the first event out of a batch; it stays where it is if there is no memory. */
-static int batch_take_locked(struct upcall_peer *peer, struct upcall_batch *batch,
+static inline int batch_take_locked(struct upcall_peer *peer, struct upcall_batch *batch,
 			     struct upcall_incoming **incoming)
 {
 	const struct upcall_event *event = batch_event(batch, batch->taken);
@@ -61,7 +79,13 @@ static void ready_remove_first_locked(struct upcall_peer *peer)
 	peer->ready = batch->next;
 	if (!peer->ready)
 		peer->ready_tail = &peer->ready;
-	upcall_batch_put(batch);
+	upcall_batch_put(peer, batch);
+}
+
+/* What another thread adds just now it takes itself, sooner or later. */
+static inline bool ready_any(const struct upcall_peer *peer)
+{
+	return atomic_load(&peer->ready);
 }
 
 /* -EAGAIN: there is none. @calls: also if it is a call. */
@@ -70,25 +94,17 @@ static int ready_take(struct upcall_peer *peer, bool calls, struct upcall_incomi
 	struct upcall_batch *batch;
 	int err = -EAGAIN;
 
-	pthread_mutex_lock(&peer->lock);
+	if (!ready_any(peer))
+		return err;
+	upcall_lock_take(&peer->lock);
 	batch = peer->ready;
 	if (batch && (calls || batch_event(batch, batch->taken)->type != UPCALL_EVENT_CALL)) {
 		err = batch_take_locked(peer, batch, incoming);
 		if (batch->taken == batch->used)
 			ready_remove_first_locked(peer);
 	}
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 	return err;
-}
-
-static bool ready_any(struct upcall_peer *peer)
-{
-	bool any;
-
-	pthread_mutex_lock(&peer->lock);
-	any = peer->ready;
-	pthread_mutex_unlock(&peer->lock);
-	return any;
 }
 
 /* Cancellations take effect as soon as they are known, wherever they stand in the batch. */
@@ -111,17 +127,17 @@ static int batch_accept(struct upcall_peer *peer, struct upcall_batch *batch, bo
 {
 	int err = 0;
 
-	pthread_mutex_lock(&peer->lock);
+	upcall_lock_take(&peer->lock);
 	batch_note_cancels_locked(peer, batch);
 	if (take)
 		err = batch_take_locked(peer, batch, incoming);
 	if (batch->taken < batch->used)
 		ready_add_locked(peer, batch);
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 	return err;
 }
 
-static void exchange_init(struct upcall_exchange *exchange, struct upcall_peer *peer,
+static inline void exchange_init(struct upcall_exchange *exchange, struct upcall_peer *peer,
 			  struct upcall_command *command, uint64_t deadline,
 			  struct upcall_batch *batch)
 {
@@ -175,11 +191,11 @@ static int receive_once(struct upcall_peer *peer, struct upcall_command *command
 	bool failed;
 	int err;
 
-	batch = batch_new(*room);
+	batch = batch_new(peer, *room);
 	if (!batch)
 		return -ENOMEM;
 	exchange_init(&exchange, peer, command, deadline, batch);
-	err = upcall_peer_control(peer, UPCALL_IOC_EXCHANGE, &exchange);
+	err = upcall_peer_enter(peer, UPCALL_IOC_EXCHANGE, &exchange);
 	if (!err) {
 		err = exchange_outcome(&exchange, command);
 		batch->used = exchange.events_used;
@@ -195,11 +211,35 @@ static int receive_once(struct upcall_peer *peer, struct upcall_command *command
 		room_remember(peer, *room);
 		err = 0;
 	}
-	upcall_batch_put(batch);
+	upcall_batch_put(peer, batch);
 	return err;
 }
 
-static int receive(struct upcall_peer *peer, struct upcall_command *command, uint64_t deadline,
+/* What waits in the library comes first; an answer goes before it. 1, or as receive_once(). */
+static int receive_ready(struct upcall_peer *peer, struct upcall_command *command,
+			 struct upcall_incoming **incoming)
+{
+	int err;
+
+	if (command && command->type) {
+		err = upcall_peer_command(peer, command);
+		if (err && err != -ENOENT)
+			return err;
+		command->type = 0;
+	}
+	err = ready_take(peer, true, incoming);
+	if (err)
+		return err == -EAGAIN ? 0 : err;
+	return 1;
+}
+
+/*
+ * The next event, behind an optional command (REPLY, REFUSE). If command->type is
+ * not 0 on return, it is to be given again, and the error is its own or came before it.
+ * With 0 *incoming may be NULL: it was a RESULT that went to its completion.
+ * The caller has a reference to the peer.
+ */
+int upcall_receive(struct upcall_peer *peer, struct upcall_command *command, uint64_t deadline,
 		   struct upcall_incoming **incoming)
 {
 	uint32_t room = atomic_load(&peer->event_room);
@@ -207,32 +247,19 @@ static int receive(struct upcall_peer *peer, struct upcall_command *command, uin
 
 	if (upcall_peer_forked(peer))
 		return -EPERM;
-	if (command && ready_any(peer)) {
-		ret = upcall_peer_command(peer, command);
-		if (ret && ret != -ENOENT)
-			return ret;
-		command->type = 0;
-	}
 	do {
-		if (command && !command->type)
-			command = NULL;
-		if (!command) {
-			ret = ready_take(peer, true, incoming);
-			if (ret != -EAGAIN)
-				return ret;
-		}
-		ret = receive_once(peer, command, deadline, &room, incoming);
+		ret = ready_any(peer) ? receive_ready(peer, command, incoming) : 0;
+		if (!ret)
+			ret = receive_once(peer, command && command->type ? command : NULL,
+					   deadline, &room, incoming);
 	} while (!ret);
-	return ret < 0 ? ret : 0;
+	if (ret < 0)
+		return ret;
+	if (upcall_incoming_type(*incoming) == UPCALL_EVENT_RESULT &&
+	    upcall_async_take(peer, *incoming))
+		*incoming = NULL;
+	return 0;
 }
-
-/* RESULTs go where they belong; true: this one is for whoever receives. */
-static bool is_for_receiver(struct upcall_peer *peer, struct upcall_incoming *incoming)
-{
-	return upcall_incoming_type(incoming) != UPCALL_EVENT_RESULT ||
-	       !upcall_async_take(peer, incoming);
-}
-
 
 /*
  * One EXCHANGE for a thread that waits for one call: a batch of its chain, or -errno. *@batch is
@@ -247,24 +274,24 @@ int upcall_receive_chain(struct upcall_peer *peer, uint64_t id, unsigned int max
 	int err;
 
 	for (;;) {
-		batch = batch_new(room);
+		batch = batch_new(peer, room);
 		if (!batch)
 			return -ENOMEM;
 		exchange_init(&exchange, peer, NULL, UPCALL_NO_DEADLINE, batch);
 		exchange.wait_call = id;
 		exchange.max_calls = max_calls;
-		err = upcall_peer_control(peer, UPCALL_IOC_EXCHANGE, &exchange);
+		err = upcall_peer_enter(peer, UPCALL_IOC_EXCHANGE, &exchange);
 		if (!err)
 			break;
-		upcall_batch_put(batch);
+		upcall_batch_put(peer, batch);
 		if (err != -EMSGSIZE || exchange.needed <= room)
 			return err;
 		room = (exchange.needed + 7) & ~7U;
 	}
 	batch->used = exchange.events_used;
-	pthread_mutex_lock(&peer->lock);
+	upcall_lock_take(&peer->lock);
 	batch_note_cancels_locked(peer, batch);
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 	*result = batch;
 	return 0;
 }
@@ -275,10 +302,10 @@ int upcall_receive_from(struct upcall_peer *peer, struct upcall_batch *batch,
 {
 	int err = -EAGAIN;
 
-	pthread_mutex_lock(&peer->lock);
+	upcall_lock_take(&peer->lock);
 	if (batch->taken < batch->used)
 		err = batch_take_locked(peer, batch, incoming);
-	pthread_mutex_unlock(&peer->lock);
+	upcall_lock_give(&peer->lock);
 	return err;
 }
 
@@ -294,37 +321,19 @@ int upcall_receive_events(struct upcall_peer *peer, uint64_t deadline,
 	err = ready_take(peer, false, incoming);
 	if (err != -EAGAIN)
 		return err;
-	batch = batch_new(room);
+	batch = batch_new(peer, room);
 	if (!batch)
 		return -ENOMEM;
 	exchange_init(&exchange, peer, NULL, deadline, batch);
 	exchange.max_calls = 0;
-	err = upcall_peer_control(peer, UPCALL_IOC_EXCHANGE, &exchange);
+	err = upcall_peer_enter(peer, UPCALL_IOC_EXCHANGE, &exchange);
 	if (err == -EMSGSIZE)
 		room_remember(peer, (exchange.needed + 7) & ~7U);
 	if (!err) {
 		batch->used = exchange.events_used;
 		err = batch_accept(peer, batch, true, incoming);
 	}
-	upcall_batch_put(batch);
-	return err;
-}
-
-/*
- * The next event, behind an optional command (REPLY, REFUSE). If command->type is
- * not 0 on return, it is to be given again, and the error is its own or came before it.
- * With 0 *incoming may be NULL: it was a RESULT that went to its completion.
- */
-int upcall_receive(struct upcall_peer *peer, struct upcall_command *command, uint64_t deadline,
-		   struct upcall_incoming **incoming)
-{
-	int err;
-
-	upcall_peer_get(peer);
-	err = receive(peer, command, deadline, incoming);
-	if (!err && !is_for_receiver(peer, *incoming))
-		*incoming = NULL;
-	upcall_peer_put(peer);
+	upcall_batch_put(peer, batch);
 	return err;
 }
 
@@ -340,7 +349,8 @@ void upcall_receive_drop_ready(struct upcall_peer *peer)
 	struct upcall_incoming *incoming;
 
 	while (ready_take(peer, true, &incoming) == 0) {
-		if (is_for_receiver(peer, incoming))
+		if (upcall_incoming_type(incoming) != UPCALL_EVENT_RESULT ||
+		    !upcall_async_take(peer, incoming))
 			upcall_incoming_free(incoming);
 	}
 }
@@ -349,8 +359,10 @@ int upcall_next(struct upcall_peer *peer, uint64_t deadline, struct upcall_incom
 {
 	int err;
 
+	upcall_peer_get(peer);
 	do
 		err = upcall_receive(peer, NULL, deadline, incoming);
 	while (!err && !*incoming);
+	upcall_peer_put(peer);
 	return err ? err : (int)upcall_incoming_type(*incoming);
 }

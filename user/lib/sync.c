@@ -23,9 +23,9 @@ static bool is_gone(struct upcall_callback *callback)
 {
 	bool gone;
 
-	pthread_mutex_lock(&callback->peer->lock);
-	gone = !callback->pins;
-	pthread_mutex_unlock(&callback->peer->lock);
+	upcall_lock_take(&callback->peer->lock);
+	gone = !atomic_load(&callback->pins);
+	upcall_lock_give(&callback->peer->lock);
 	return gone;
 }
 

@@ -60,7 +60,7 @@ static int run_callback(struct upcall_incoming *incoming, void *user)
 	uint64_t answered = answer(upcall_incoming_data(incoming), upcall_incoming_len(incoming));
 
 	(void)user;
-	check(upcall_reply(incoming, 0, &answered, sizeof(answered)), "upcall_reply");
+	check(upcall_return(incoming, &answered, sizeof(answered)), "upcall_return");
 	return 0;
 }
 
