@@ -40,6 +40,10 @@ faults:				## every allocation and every copy of each call fails once; T='REPLY*
 	@tests/deps.sh kernels
 	@tests/faults.sh $(foreach t,$(T),'$(t)')
 
+coverage:			## how much of kmod/ runs in all tests and faults, and why the rest does not; takes long
+	@tests/deps.sh kernels
+	@tests/coverage.sh $(foreach t,$(T),'$(t)')
+
 stress: deps			## everything at random for DURATION=seconds, every call accounted for; SEED=n
 	@tests/stress.sh $(or $(DURATION),60) $(SEED)
 
@@ -103,4 +107,4 @@ help:				## this list
 # The release that KDIR is for
 KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 
-.PHONY: all module user check test test-kasan test-kcsan test-race faults stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help
+.PHONY: all module user check test test-kasan test-kcsan test-race faults coverage stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help

@@ -4,7 +4,7 @@
 # the module and runs the tests inside; with patterns, only the test programs
 # that match. Its last line is 'N passed, N failed, N skipped'.
 #
-# run.sh --kernel kasan|kcsan [PATTERN]...: 'make test-kasan', 'make test-kcsan'. The
+# run.sh --kernel kasan|kcsan|faults [PATTERN]...: 'make test-kasan', 'make test-kcsan'. The
 # same tests on that kernel, and instead of the checks, each of the kernel's own is seen
 # to work. The last line is 'kasan: N passed, N failed'.
 #
@@ -132,6 +132,7 @@ run_double()
 
 build_module()
 {
+	[ -z "${UPCALL_MODULE:-}" ] || return 0
 	if [ -n "$kernel" ]; then
 		KDIR=$kernel_dir/build "$top/tests/module.sh" "$kernel" UBSAN_SANITIZE=y
 	else
@@ -236,7 +237,7 @@ if [ -n "$kernel" ]; then
 	step "kernel"
 	get_kernel
 	say "$kernel_dir"
-	[ $# -gt 0 ] || run_planted
+	[ $# -gt 0 ] || [ "$kernel" = faults ] || run_planted
 else
 	[ $# -gt 0 ] || { run_checks; run_double; }
 fi

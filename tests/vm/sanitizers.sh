@@ -37,5 +37,15 @@ report_leaks()	# MODULE
 	echo clear >$kmemleak
 }
 
+# What of the module has run, as lines of a compressed archive; also when it has gone. Files
+# of this file system have no size, so that nothing but reading them tells what is there.
+report_coverage()
+{
+	mkdir -p /tmp/gcda
+	find /sys/kernel/debug/gcov -name '*.gcda' 2>/dev/null |
+		while read -r file; do cat "$file" >"/tmp/gcda/${file##*/}"; done
+	rmdir /tmp/gcda 2>/dev/null || tar -c -C /tmp gcda | gzip | base64
+}
+
 # lockdep is off from the first report on, of whatever kind
 lockdep_state()	{ sed -n 's/^ *debug_locks: *//p' /proc/lockdep_stats 2>/dev/null; }
