@@ -44,6 +44,10 @@ coverage:			## how much of kmod/ runs in all tests and faults, and why the rest 
 	@tests/deps.sh kernels
 	@tests/coverage.sh $(foreach t,$(T),'$(t)')
 
+model:				## every interleaving of a model of the call, its ends, death and adoption
+	@tests/deps.sh model
+	@tests/model/run.sh
+
 stress: deps			## everything at random for DURATION=seconds, every call accounted for; SEED=n
 	@tests/stress.sh $(or $(DURATION),60) $(SEED)
 
@@ -107,4 +111,4 @@ help:				## this list
 # The release that KDIR is for
 KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 
-.PHONY: all module user check test test-kasan test-kcsan test-race faults coverage stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help
+.PHONY: all module user check test test-kasan test-kcsan test-race faults coverage model stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help

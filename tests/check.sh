@@ -10,7 +10,7 @@ cd "$top" || exit 1
 
 checks="module test_module kernel_doc user_build double python cppcheck checkpatch uapi_abi headers_alone
 	names_in_docs tests_in_docs code_in_readme ioctls_in_man exported_symbols man_pages tests_are_built
-	spdx private_paths length shell"
+	spdx private_paths length shell model_functions"
 
 work=$build/check
 uapi=kmod/uapi/linux/upcall.h
@@ -266,6 +266,20 @@ check_cppcheck()
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --inline-suppr \
 		--suppress=unknownMacro --suppress=ctuuninitvar --suppress=missingInclude -Ikmod/uapi -Iuser/include -Iuser/lib \
 		-Iuser/tools $(files 'user/*.c' 'tests/*.c')
+}
+
+# In the comments of the model, name() is a function of the module; and each transition names one
+check_model_functions()
+{
+	local name
+
+	{
+		grep -ohE '[a-z_]+[0-9]*\(\)' <(sed -n 's/[^*]*\/\*//p; /^ \*/p' tests/model/*.pml) | tr -d '()' | sort -u |
+			while read -r name; do
+				grep -qsE "^[a-z].*\<$name\(" kmod/*.[ch] || say "tests/model: there is no $name() in kmod"
+			done
+		grep -nE '\bd_step \{' tests/model/[!c]*.pml | grep -v '()' || :
+	} | silent
 }
 
 check_tests_are_built()
