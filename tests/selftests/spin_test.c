@@ -9,7 +9,8 @@
 #include <sys/resource.h>
 #include "upcall_test.h"
 
-#define CALLS		200
+#define CALLS		50	/* few: so that both processors run all the while, now and then */
+#define MOST		(CALLS * 4 / 5)
 #define PARAMETER	"/sys/module/upcall/parameters/spin_us"
 
 /* What the server is told, and tells. */
@@ -110,7 +111,10 @@ static long sleeps_of_calls(int fd, uint64_t handle)
 	return sleeps() - before;
 }
 
-/* Once, at least: where processors are not really there at the same time, it is not each time. */
+/*
+ * Not each time: what are processors here may be threads of a busy machine. Without spinning
+ * all calls sleep, time and again.
+ */
 TEST_F(spin, caller_of_a_server_on_another_processor_does_not_sleep)
 {
 	long n = CALLS;
@@ -118,7 +122,7 @@ TEST_F(spin, caller_of_a_server_on_another_processor_does_not_sleep)
 	ASSERT_TRUE(server_start(self->shared, &self->server, 1));
 	ASSERT_TRUE(spin_for(1000));
 	EXPECT_TRUE(eventually((n = sleeps_of_calls(self->fd, self->shared->handle)) <
-			       CALLS / 2));
+			       MOST));
 	EXPECT_LE(0, n);
 }
 
@@ -126,7 +130,8 @@ TEST_F(spin, nobody_spins_for_0_microseconds)
 {
 	ASSERT_TRUE(server_start(self->shared, &self->server, 1));
 	ASSERT_TRUE(spin_for(0));
-	EXPECT_TRUE(eventually(sleeps_of_calls(self->fd, self->shared->handle) > CALLS / 2));
+	EXPECT_TRUE(eventually(sleeps_of_calls(self->fd, self->shared->handle) >
+			       MOST));
 }
 
 /* Microseconds of processor time that CALLS calls take their caller; -1: one failed. */
