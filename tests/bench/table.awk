@@ -3,8 +3,10 @@
 function ratio(name,	to)
 {
 	to = name ~ /^across/ ? "across/futex" : "floor"
-	if (name ~ /^pairs/)
-		sub(/[0-9]+$/, "1", to = name)
+	if (name ~ /^pairs/) {
+		to = name
+		sub(/[0-9]+$/, "1", to)
+	}
 	if (!(to in value) || unit[to] != unit[name] || name ~ /^death/)
 		return ""
 	return sprintf("%.2f %s", value[name] / value[to],
