@@ -151,9 +151,10 @@ void upcall_spin_answer(struct upcall_call *call)
 
 static bool spin_receives(struct upcall_peer *peer)
 {
-	return !list_empty(&peer->queue) || !list_empty(&peer->events) ||
-	       !list_empty(&peer->results) || !llist_empty(&peer->answers) ||
-	       READ_ONCE(peer->dead);
+	/* A guess without the lock: not all that change the lists do so by marked writes. */
+	return data_race(!list_empty(&peer->queue) || !list_empty(&peer->events) ||
+			 !list_empty(&peer->results)) ||
+	       !llist_empty(&peer->answers) || READ_ONCE(peer->dead);
 }
 
 /**
