@@ -88,6 +88,9 @@ check_kernel_doc()
 
 # --- the ABI -------------------------------------------------------------------
 
+# 32-bit programs; of gcc-multilib only the link to asm/*.h is missing
+m32=(-m32 -idirafter "/usr/include/$(gcc -print-multiarch)")
+
 sizes()		# GCC-OPTION...: of every struct, as assembler text
 {
 	{
@@ -101,7 +104,7 @@ check_uapi_abi()
 {
 	[ -e $uapi ] || return 0
 	sizes -m64 >"$work/sizes64"
-	sizes -m32 >"$work/sizes32"
+	sizes "${m32[@]}" >"$work/sizes32"
 	diff "$work/sizes64" "$work/sizes32"
 }
 
@@ -112,7 +115,7 @@ check_headers_alone()
 	for h in $uapi $api; do
 		[ -e $h ] || continue
 		gcc -fsyntax-only -std=c99 -pedantic -Wall -Wextra -Werror -Ikmod/uapi -x c $h
-		gcc -fsyntax-only -m32 -std=gnu11 -Wall -Wextra -Werror -Ikmod/uapi -x c $h
+		gcc -fsyntax-only "${m32[@]}" -std=gnu11 -Wall -Wextra -Werror -Ikmod/uapi -x c $h
 		! have g++ || g++ -fsyntax-only -Wall -Wextra -Werror -Ikmod/uapi -x c++ $h
 	done
 }

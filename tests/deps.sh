@@ -22,7 +22,9 @@ need libc6-dev		test -e /usr/include/stdio.h
 need linux-headers-amd64 eval "(test_headers)"
 need kmod		test -e /sbin/depmod -o -e /usr/sbin/depmod
 need qemu-system-x86	have qemu-system-x86_64
-need gcc-multilib	test -e /usr/include/asm/types.h -a -e /usr/lib32/libc.a
+# Not gcc-multilib, with which no cross compiler can be installed
+gcc=$(gcc -dumpversion 2>/dev/null) || gcc=12
+need "gcc-$gcc-multilib" test -e /usr/lib32/libc.a -a -e "/usr/lib/gcc/x86_64-linux-gnu/$gcc/32/libgcc.a"
 need cpio		have cpio
 need rsync		have rsync
 need libnode-dev	test -e /usr/include/node/node_api.h
