@@ -14,7 +14,7 @@ static int peer_config(struct upcall_peer *peer, uint32_t flag, int on, uint64_t
 
 	if (upcall_peer_forked(peer))
 		return -EPERM;
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	config.flags = on ? peer->config_flags | flag : peer->config_flags & ~flag;
 	if (flag != UPCALL_CONFIG_ADOPTABLE)
 		config.orphan_ns = peer->orphan_ns;
@@ -23,7 +23,7 @@ static int peer_config(struct upcall_peer *peer, uint32_t flag, int on, uint64_t
 		peer->config_flags = config.flags;
 		peer->orphan_ns = config.orphan_ns;
 	}
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	return err;
 }
 

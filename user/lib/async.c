@@ -31,7 +31,7 @@ int upcall_async_add(struct upcall_peer *peer, struct upcall_pending *pending, s
 	struct upcall_pending_slot *at;
 	int err = 0;
 
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	if (peer->ended)
 		err = -ESHUTDOWN;
 	else if (peer->pending_free == peer->pending_count)
@@ -45,7 +45,7 @@ int upcall_async_add(struct upcall_peer *peer, struct upcall_pending *pending, s
 		pending->id = 0;
 		pending->result = NULL;
 	}
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	return err;
 }
 
@@ -59,9 +59,9 @@ static void slot_free_locked(struct upcall_peer *peer, size_t slot)
 
 void upcall_async_remove(struct upcall_peer *peer, size_t slot)
 {
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	slot_free_locked(peer, slot);
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 }
 
 /* Its command was accepted, and perhaps has had its RESULT: then it is not there any more. */
@@ -70,11 +70,11 @@ void upcall_async_sent(struct upcall_peer *peer, struct upcall_pending *pending,
 {
 	struct upcall_pending_slot *at;
 
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	at = &peer->pending[slot];
 	if (at->generation == generation && at->pending == pending)
 		pending->id = command->call_id;
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 }
 
 /* One CALL. With 0 returned @pending is its RESULT's, which may have come. */
@@ -112,13 +112,6 @@ static void complete(struct upcall_pending *pending, struct upcall_incoming *inc
 		done(call, ret, user);
 }
 
-/* Who waits for a RESULT that another thread received is to look again. */
-static void hand_over_locked(struct upcall_peer *peer)
-{
-	if (peer->awaited)
-		upcall_signal_all(&peer->handed);
-}
-
 /*
  * A RESULT was received. false: it is for the one who received it, with the application's user
  * data. true: it has gone where it belongs.
@@ -129,17 +122,17 @@ bool upcall_async_take(struct upcall_peer *peer, struct upcall_incoming *incomin
 	size_t slot = incoming->event->cookie;
 	bool handed = false;
 
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	if (slot < peer->pending_count) {
 		pending = peer->pending[slot].pending;
 		slot_free_locked(peer, slot);
 	}
 	if (pending && pending->waited) {
 		pending->result = incoming;
-		hand_over_locked(peer);
+		pthread_cond_broadcast(&peer->handed);
 		handed = true;
 	}
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	if (handed)
 		return true;
 	if (!pending) {
@@ -162,15 +155,15 @@ void upcall_async_end_all(struct upcall_peer *peer)
 	struct upcall_call *call;
 	size_t i;
 
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	peer->ended = true;
-	hand_over_locked(peer);
+	pthread_cond_broadcast(&peer->handed);
 	for (i = 0; i < peer->pending_count; i++) {
 		pending = peer->pending[i].pending;
 		if (!pending || pending->waited)
 			continue;
 		slot_free_locked(peer, i);
-		upcall_lock_give(&peer->lock);
+		pthread_mutex_unlock(&peer->lock);
 		call = pending->call;
 		if (call) {
 			call->invoke.stage = UPCALL_STAGE_DELIVERED;
@@ -180,9 +173,9 @@ void upcall_async_end_all(struct upcall_peer *peer)
 		} else {
 			free(pending);
 		}
-		upcall_lock_take(&peer->lock);
+		pthread_mutex_lock(&peer->lock);
 	}
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 }
 
 /* The call object goes before its RESULT came: that one will be dropped. */
@@ -190,12 +183,12 @@ void upcall_async_orphan(struct upcall_call *call)
 {
 	struct upcall_peer *peer = call->peer;
 
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	if (peer->pending[call->slot].pending == &call->pending) {
 		peer->pending[call->slot].pending = NULL;
 		peer->pending[call->slot].orphan = true;
 	}
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	atomic_store(&call->active, false);
 }
 

@@ -72,10 +72,10 @@ void upcall_callback_unpin(struct upcall_callback *callback)
 	/* The last pin is out of everyone's reach: no slot leads here, no call is left. */
 	if (callback->destroy)
 		callback->destroy(callback->user);
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	atomic_store(&callback->pins, 0);
 	gone = !callback->users;
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	if (gone)
 		callback_free(callback);
 }
@@ -102,7 +102,7 @@ static int callback_bind(struct upcall_callback *callback, const struct upcall_o
 	struct upcall_peer *peer = callback->peer;
 	int err;
 
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	err = peer->stopping ? -ESHUTDOWN : slot_add_locked(callback);
 	if (!err) {
 		err = callback->handle ? upcall_rebind(peer, callback->handle, callback->slot)
@@ -110,7 +110,7 @@ static int callback_bind(struct upcall_callback *callback, const struct upcall_o
 		if (err)
 			upcall_callback_remove_locked(callback);
 	}
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	return err;
 }
 
@@ -152,9 +152,9 @@ static bool callback_is_bound(struct upcall_peer *peer, const struct upcall_stat
 	const struct upcall_event event = { .handle = stat->handle, .cookie = stat->cookie };
 	bool bound;
 
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	bound = upcall_callback_find_locked(peer, &event);
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	return bound;
 }
 
@@ -198,9 +198,9 @@ int upcall_callback_release(struct upcall_callback *callback, uint32_t flags)
 		return -EINVAL;
 	if (upcall_peer_forked(peer))
 		return -EPERM;
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	err = callback_release_locked(callback, flags);
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	return err;
 }
 
@@ -210,9 +210,9 @@ struct upcall_callback *upcall_callback_ref(struct upcall_callback *callback)
 
 	if (upcall_peer_forked(peer))
 		return callback;
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	callback->users++;
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	return callback;
 }
 
@@ -224,12 +224,12 @@ void upcall_callback_unref(struct upcall_callback *callback)
 	if (!callback || upcall_peer_forked(callback->peer))
 		return;
 	peer = callback->peer;
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	if (--callback->users == 0) {
 		callback_release_locked(callback, 0);
 		gone = !atomic_load(&callback->pins);
 	}
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	if (gone)
 		callback_free(callback);
 }
@@ -241,9 +241,9 @@ void upcall_callback_set_unreferenced(struct upcall_callback *callback,
 
 	if (upcall_peer_forked(peer))
 		return;
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	callback->unreferenced = fn;
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 }
 
 uint64_t upcall_callback_handle(const struct upcall_callback *callback)
@@ -257,27 +257,27 @@ void upcall_callback_end_all(struct upcall_peer *peer)
 	struct upcall_callback *callback;
 	size_t i;
 
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	peer->stopping = true;
 	for (i = 0; i < peer->slot_count; i++) {
 		callback = peer->slots[i].callback;
 		if (!callback)
 			continue;
 		upcall_callback_remove_locked(callback);
-		upcall_lock_give(&peer->lock);
+		pthread_mutex_unlock(&peer->lock);
 		upcall_callback_unpin(callback);
-		upcall_lock_take(&peer->lock);
+		pthread_mutex_lock(&peer->lock);
 	}
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 }
 
 void upcall_callback_shutdown_if_drained(struct upcall_peer *peer)
 {
 	bool drained;
 
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	drained = peer->stopping && !peer->live;
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	if (drained)
 		upcall_shutdown(peer);
 }
@@ -288,12 +288,12 @@ int upcall_stop(struct upcall_peer *peer)
 
 	if (upcall_peer_forked(peer))
 		return -EPERM;
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	peer->stopping = true;
 	for (i = 0; i < peer->slot_count; i++)
 		if (peer->slots[i].callback)
 			callback_release_locked(peer->slots[i].callback, 0);
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	upcall_callback_shutdown_if_drained(peer);
 	return 0;
 }

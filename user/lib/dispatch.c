@@ -137,10 +137,10 @@ static void run_unreferenced(struct upcall_peer *peer, struct upcall_incoming *i
 	struct upcall_callback *callback = incoming->callback;
 	void (*fn)(struct upcall_callback *callback, void *user) = NULL;
 
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	if (callback && !callback->released)
 		fn = callback->unreferenced;
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	if (!fn)
 		return;
 	upcall_current_enter(incoming);

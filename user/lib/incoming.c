@@ -101,14 +101,14 @@ void upcall_incoming_unlist(struct upcall_incoming *incoming)
 {
 	struct upcall_peer *peer = incoming->peer;
 
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	if (incoming->bucket_at) {
 		*incoming->bucket_at = incoming->bucket_next;
 		if (incoming->bucket_next)
 			incoming->bucket_next->bucket_at = incoming->bucket_at;
 		incoming->bucket_at = NULL;
 	}
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 }
 
 /* Member by member: that is what every call pays. */

@@ -34,7 +34,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <upcall.h>
-#include "lock.h"
 
 #define UPCALL_CALL_BUCKETS	256	/* power of two */
 #define UPCALL_EARLY_CANCELS	64	/* remembered for a call that another thread is still unpacking */
@@ -129,7 +128,6 @@ struct upcall_slot {
  * @pending_count: Size of @pending.
  * @pending_free: The first free one, or @pending_count.
  * @handed: Signalled when a RESULT was handed over, or the peer has ended.
- * @awaited: Threads that wait for that.
  */
 struct upcall_peer {
 	atomic_uint refs;
@@ -140,7 +138,7 @@ struct upcall_peer {
 	atomic_uint event_room;
 	struct upcall_batch *_Atomic spare;
 	bool stub;
-	struct upcall_lock lock;
+	pthread_mutex_t lock;
 	uint32_t config_flags;
 	uint64_t orphan_ns;
 	bool stopping;
@@ -159,8 +157,7 @@ struct upcall_peer {
 	struct upcall_pending_slot *pending;
 	size_t pending_count;
 	size_t pending_free;
-	atomic_uint handed;
-	unsigned int awaited;
+	pthread_cond_t handed;
 };
 
 /**

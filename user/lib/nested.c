@@ -44,13 +44,13 @@ static void child_add(struct upcall_pending *pending)
 	if (!parent || pending->call->detached)
 		return;
 	peer = parent->peer;
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	pending->parent = parent;
 	pending->sibling = parent->children;
 	parent->children = pending;
 	if (atomic_load(&parent->cancelled))
 		pending_cancel(pending->call->peer, pending);
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 }
 
 static void child_remove(struct upcall_pending *pending)
@@ -60,14 +60,14 @@ static void child_remove(struct upcall_pending *pending)
 
 	if (!parent)
 		return;
-	upcall_lock_take(&parent->peer->lock);
+	pthread_mutex_lock(&parent->peer->lock);
 	for (at = &parent->children; *at; at = &(*at)->sibling) {
 		if (*at == pending) {
 			*at = pending->sibling;
 			break;
 		}
 	}
-	upcall_lock_give(&parent->peer->lock);
+	pthread_mutex_unlock(&parent->peer->lock);
 	pending->parent = NULL;
 }
 
@@ -75,20 +75,13 @@ static void child_remove(struct upcall_pending *pending)
 static int wait_for_hand_over(struct upcall_call *call)
 {
 	struct upcall_peer *peer = call->peer;
-	unsigned int seen;
 	int err;
 
-	upcall_lock_take(&peer->lock);
-	peer->awaited++;
-	while (!call->pending.result && !peer->ended) {
-		seen = atomic_load(&peer->handed);
-		upcall_lock_give(&peer->lock);
-		upcall_signal_wait(&peer->handed, seen);
-		upcall_lock_take(&peer->lock);
-	}
-	peer->awaited--;
+	pthread_mutex_lock(&peer->lock);
+	while (!call->pending.result && !peer->ended)
+		pthread_cond_wait(&peer->handed, &peer->lock);
 	err = call->pending.result ? 0 : -ESHUTDOWN;
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	return err;
 }
 
@@ -120,9 +113,9 @@ static bool has_result(struct upcall_call *call)
 {
 	bool has;
 
-	upcall_lock_take(&call->peer->lock);
+	pthread_mutex_lock(&call->peer->lock);
 	has = call->pending.result;
-	upcall_lock_give(&call->peer->lock);
+	pthread_mutex_unlock(&call->peer->lock);
 	return has;
 }
 
@@ -162,10 +155,10 @@ static int finish(struct upcall_call *call, int err)
 	child_remove(&call->pending);
 	if (err == -EINTR)
 		return err;	/* may be waited for again */
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	result = call->pending.result;
 	call->pending.result = NULL;
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	if (result) {
 		err = upcall_call_fill_result(call, result);
 		upcall_incoming_free(result);

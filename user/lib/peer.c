@@ -34,8 +34,11 @@ static void peer_free_ready(struct upcall_peer *peer)
 
 void upcall_peer_free(struct upcall_peer *peer)
 {
-	if (!upcall_peer_forked(peer))
+	if (!upcall_peer_forked(peer)) {
 		peer_free_ready(peer);
+		pthread_cond_destroy(&peer->handed);
+		pthread_mutex_destroy(&peer->lock);
+	}
 	free(atomic_load(&peer->spare));
 	if (peer->transport)
 		peer->transport->close(peer->transport);
@@ -94,6 +97,8 @@ int upcall_peer_new(struct upcall_transport *transport, struct upcall_peer **res
 	atomic_init(&peer->refs, 1);
 	atomic_init(&peer->max_calls, 1);
 	atomic_init(&peer->event_room, 4096);
+	pthread_mutex_init(&peer->lock, NULL);
+	pthread_cond_init(&peer->handed, NULL);
 	peer->transport = transport;
 	atomic_init(&peer->fork_count, atomic_load(&upcall_forks));
 	peer->ready_tail = &peer->ready;

@@ -97,14 +97,6 @@ static uint64_t worker_deadline(const struct upcall_pool *pool)
 	return pool->min == pool->max ? UPCALL_NO_DEADLINE : upcall_deadline_in(pool->idle_ms);
 }
 
-/* An answer that was to go with the next EXCHANGE goes by itself. */
-static void worker_answer(struct upcall_peer *peer, struct upcall_later *later)
-{
-	if (later->command.type)
-		upcall_peer_command(peer, &later->command);
-	later->command.type = 0;
-}
-
 /* @started: by us, so it may end before the others. */
 static int worker_run(struct upcall_pool *pool, bool started)
 {
@@ -117,9 +109,8 @@ static int worker_run(struct upcall_pool *pool, bool started)
 
 	for (;;) {
 		ret = upcall_dispatch_next(peer, worker_deadline(pool), &later, counted);
-		if (ret == -ETIMEDOUT) {
-			worker_answer(peer, &later);
-			if (worker_may_end(pool, started))
+		if (ret == -ETIMEDOUT) {	/* whoever has an answer left sends that first */
+			if (!later.command.type && worker_may_end(pool, started))
 				break;
 		} else if (ret == -ENOMEM || ret == -EDQUOT) {	/* others' ends come first */
 			nanosleep(&nap, NULL);

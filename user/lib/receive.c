@@ -96,14 +96,14 @@ static int ready_take(struct upcall_peer *peer, bool calls, struct upcall_incomi
 
 	if (!ready_any(peer))
 		return err;
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	batch = peer->ready;
 	if (batch && (calls || batch_event(batch, batch->taken)->type != UPCALL_EVENT_CALL)) {
 		err = batch_take_locked(peer, batch, incoming);
 		if (batch->taken == batch->used)
 			ready_remove_first_locked(peer);
 	}
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	return err;
 }
 
@@ -127,13 +127,13 @@ static int batch_accept(struct upcall_peer *peer, struct upcall_batch *batch, bo
 {
 	int err = 0;
 
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	batch_note_cancels_locked(peer, batch);
 	if (take)
 		err = batch_take_locked(peer, batch, incoming);
 	if (batch->taken < batch->used)
 		ready_add_locked(peer, batch);
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	return err;
 }
 
@@ -289,9 +289,9 @@ int upcall_receive_chain(struct upcall_peer *peer, uint64_t id, unsigned int max
 		room = (exchange.needed + 7) & ~7U;
 	}
 	batch->used = exchange.events_used;
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	batch_note_cancels_locked(peer, batch);
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	*result = batch;
 	return 0;
 }
@@ -302,10 +302,10 @@ int upcall_receive_from(struct upcall_peer *peer, struct upcall_batch *batch,
 {
 	int err = -EAGAIN;
 
-	upcall_lock_take(&peer->lock);
+	pthread_mutex_lock(&peer->lock);
 	if (batch->taken < batch->used)
 		err = batch_take_locked(peer, batch, incoming);
-	upcall_lock_give(&peer->lock);
+	pthread_mutex_unlock(&peer->lock);
 	return err;
 }
 

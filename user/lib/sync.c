@@ -23,9 +23,9 @@ static bool is_gone(struct upcall_callback *callback)
 {
 	bool gone;
 
-	upcall_lock_take(&callback->peer->lock);
+	pthread_mutex_lock(&callback->peer->lock);
 	gone = !atomic_load(&callback->pins);
-	upcall_lock_give(&callback->peer->lock);
+	pthread_mutex_unlock(&callback->peer->lock);
 	return gone;
 }
 
