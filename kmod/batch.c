@@ -418,10 +418,12 @@ static void batch_drop_arg(struct upcall_call *call)
 void upcall_batch_commit(struct upcall_batch *batch, struct upcall_peer *peer)
 {
 	struct upcall_event_node *node, *next;
+	bool trim;
 
 	spin_lock(&peer->lock);
 	list_for_each_entry(node, &batch->events, link)
 		batch_commit_one_locked(peer, node);
+	trim = upcall_spare_is_idle_locked(peer);
 	spin_unlock(&peer->lock);
 
 	list_for_each_entry_safe(node, next, &batch->events, link) {
@@ -436,4 +438,6 @@ void upcall_batch_commit(struct upcall_batch *batch, struct upcall_peer *peer)
 			upcall_call_put(upcall_node_call(node));
 		node_put(node);
 	}
+	if (trim)
+		upcall_spare_trim(peer);
 }

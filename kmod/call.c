@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The object that is one call: made, paid for, and freed. What it goes through is in
- * state.c.
+ * The object that is one call: made, paid for, and done with. What it goes through is in
+ * state.c, where its memory comes from in spare.c.
  */
 #include <linux/memcontrol.h>
 #include <linux/pid.h>
@@ -17,36 +17,6 @@
 #include "submit.h"
 #include "timens.h"
 #include "trace.h"
-
-static struct kmem_cache *call_cache;
-
-/**
- * upcall_call_init() - Make the cache of calls
- *
- * Both small payloads are copied from and to user memory, so the region that holds
- * them is declared to hardened usercopy.
- *
- * Return: 0 or -ENOMEM.
- */
-int upcall_call_init(void)
-{
-	size_t start = offsetof(struct upcall_call, arg);
-	size_t end = offsetofend(struct upcall_call, answer);
-
-	call_cache = kmem_cache_create_usercopy("upcall_call", sizeof(struct upcall_call), 0,
-						SLAB_ACCOUNT, start, end - start, NULL);
-	return call_cache ? 0 : -ENOMEM;
-}
-
-/**
- * upcall_call_exit() - Free the cache of calls
- *
- * Context: Module exit: no call is left.
- */
-void upcall_call_exit(void)
-{
-	kmem_cache_destroy(call_cache);
-}
 
 static int call_charge(struct upcall_call *call)
 {
@@ -182,42 +152,6 @@ static int call_load(struct upcall_call *call, struct upcall_peer *caller,
 	return 0;
 }
 
-/* From one offset in a call up to another one. */
-static void call_clear(struct upcall_call *call, size_t from, size_t to)
-{
-	memset((char *)call + from, 0, to - from);
-}
-
-/*
- * A recycled call, as new but for its place in the table of ids, and for the bytes of payloads
- * that were there: nobody reads beyond their length.
- */
-static void call_reset(struct upcall_call *call)
-{
-	u64 id = call->owner_id;
-
-	call_clear(call, 0, offsetof(struct upcall_call, arg.small));
-	call_clear(call, offsetofend(struct upcall_call, arg),
-		   offsetof(struct upcall_call, answer.reply.small));
-	call_clear(call, offsetofend(struct upcall_call, answer.reply), sizeof(*call));
-	call->owner_id = id;
-}
-
-static struct upcall_call *call_alloc(struct upcall_peer *owner)
-{
-	struct upcall_call *call;
-
-	spin_lock(&owner->lock);
-	call = list_first_entry_or_null(&owner->spares, struct upcall_call, out_link);
-	if (call) {
-		list_del(&call->out_link);
-		owner->nspares--;
-		call_reset(call);	/* LIST may look at it, by its place in the table */
-	}
-	spin_unlock(&owner->lock);
-	return call ?: kmem_cache_zalloc(call_cache, GFP_KERNEL);
-}
-
 /**
  * upcall_call_new() - Make a call, charge its caller and take its argument
  * @caller: The peer that calls.
@@ -232,7 +166,7 @@ static struct upcall_call *call_alloc(struct upcall_peer *owner)
 struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_callback *cb,
 				    struct upcall_ident *from, const struct upcall_submit *submit)
 {
-	struct upcall_call *call = call_alloc(cb->peer);
+	struct upcall_call *call = upcall_spare_get(cb->peer);
 	int err;
 
 	if (!call)
@@ -269,25 +203,6 @@ int upcall_call_identify_locked(struct upcall_call *call)
 	return 0;
 }
 
-/* Keeps a call's memory, and its place in the table of ids, for the next one. */
-static bool call_recycle(struct upcall_call *call, struct upcall_peer *owner)
-{
-	bool keep;
-
-	spin_lock(&owner->lock);
-	/* Calls nested in it may still look at it: no new ones can, it has ended. */
-	keep = !owner->dead && owner->nspares < UPCALL_SPARE_CALLS &&
-	       refcount_read(&call->links) == 1;
-	if (keep) {
-		list_add(&call->out_link, &owner->spares);
-		owner->nspares++;
-	} else {
-		upcall_ids_remove_locked(&owner->incoming, call->owner_id);
-	}
-	spin_unlock(&owner->lock);
-	return keep;
-}
-
 /**
  * upcall_call_same_caller() - Whether two calls are of one caller, for LATEST
  * @a: One.
@@ -317,7 +232,6 @@ bool upcall_call_same_caller(const struct upcall_call *a, const struct upcall_ca
 void upcall_call_put(struct upcall_call *call)
 {
 	struct upcall_callback *cb = call->cb;
-	struct upcall_call *parent;
 
 	if (!refcount_dec_and_test(&call->refs))
 		return;
@@ -338,47 +252,6 @@ void upcall_call_put(struct upcall_call *call)
 	upcall_ident_put(call->from);
 	if (call->caller)
 		upcall_peer_put(call->caller);
-	parent = call->parent;
-	if (!call_recycle(call, cb->peer))
-		upcall_call_unlink(call);
-	else
-		upcall_call_unlink(parent);
+	upcall_spare_put(call);
 	upcall_callback_put(cb);
-}
-
-/**
- * upcall_call_drain() - Free the calls that a peer keeps for the next ones
- * @owner: Dead: it keeps no others.
- *
- * Context: Process context, with no lock of ours held.
- */
-void upcall_call_drain(struct upcall_peer *owner)
-{
-	struct upcall_call *call, *next;
-	LIST_HEAD(spares);
-
-	spin_lock(&owner->lock);
-	list_splice_init(&owner->spares, &spares);
-	owner->nspares = 0;
-	list_for_each_entry(call, &spares, out_link)
-		upcall_ids_remove_locked(&owner->incoming, call->owner_id);
-	spin_unlock(&owner->lock);
-	list_for_each_entry_safe(call, next, &spares, out_link)
-		kmem_cache_free(call_cache, call);
-}
-
-/**
- * upcall_call_unlink() - Drop a reference to a call's memory
- * @call: NULL, or not used by the caller any more.
- *
- * Context: Any context.
- */
-void upcall_call_unlink(struct upcall_call *call)
-{
-	while (call && refcount_dec_and_test(&call->links)) {
-		struct upcall_call *parent = call->parent;
-
-		kmem_cache_free(call_cache, call);
-		call = parent;
-	}
 }

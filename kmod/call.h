@@ -174,16 +174,22 @@ struct upcall_call {
 };
 
 /* call.c */
-int upcall_call_init(void);
-void upcall_call_exit(void);
 struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_callback *cb,
 				    struct upcall_ident *from, const struct upcall_submit *submit);
 int upcall_call_identify_locked(struct upcall_call *call);
 void upcall_call_put(struct upcall_call *call);
-void upcall_call_drain(struct upcall_peer *owner);
-void upcall_call_unlink(struct upcall_call *call);
 void upcall_call_uncharge(struct upcall_call *call);
 bool upcall_call_same_caller(const struct upcall_call *a, const struct upcall_call *b);
+
+/* spare.c */
+int upcall_spare_init(void);
+void upcall_spare_exit(void);
+struct upcall_call *upcall_spare_get(struct upcall_peer *owner);
+void upcall_spare_put(struct upcall_call *call);
+bool upcall_spare_is_idle_locked(struct upcall_peer *owner);
+void upcall_spare_trim(struct upcall_peer *owner);
+void upcall_spare_drain(struct upcall_peer *owner);
+void upcall_call_unlink(struct upcall_call *call);
 
 /* state.c */
 int upcall_call_queue(struct upcall_call *call);

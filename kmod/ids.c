@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The numbers by which the two sides of a call know it. */
+#include <linux/bitops.h>
 #include <linux/idr.h>
+#include <linux/minmax.h>
+#include <linux/string.h>
 #include "hook.h"
 #include "ids.h"
 #include "main.h"
@@ -11,6 +14,8 @@
  */
 void upcall_ids_init(struct upcall_ids_table *table)
 {
+	memset(table->near, 0, sizeof(table->near));
+	table->near_free = ~0ULL;
 	idr_init(&table->idr);
 	table->seq = 0;
 }
@@ -24,6 +29,30 @@ void upcall_ids_exit(struct upcall_ids_table *table)
 	idr_destroy(&table->idr);
 }
 
+/* Whether a slot is one of those in the table itself: @near[slot - 1]. */
+static bool slot_is_near(u32 slot)
+{
+	return slot && slot <= UPCALL_NEAR_PLACES;
+}
+
+/* A free slot, which is @call's then, or -ENOMEM. */
+static int slot_take(struct upcall_ids_table *table, struct upcall_call *call)
+{
+	unsigned int place;
+	int slot;
+
+	BUILD_BUG_ON(UPCALL_NEAR_PLACES != BITS_PER_TYPE(table->near_free));
+	if (table->near_free) {
+		place = __ffs64(table->near_free);
+		table->near_free &= ~BIT_ULL(place);
+		table->near[place] = call;
+		return place + 1;
+	}
+	slot = idr_alloc(&table->idr, call, UPCALL_NEAR_PLACES + 1, 0,
+			 GFP_NOWAIT | __GFP_ACCOUNT);
+	return slot < 0 ? -ENOMEM : slot;
+}
+
 /**
  * upcall_ids_add_locked() - Give a call an id
  * @table: Of a peer whose lock is held.
@@ -35,10 +64,10 @@ void upcall_ids_exit(struct upcall_ids_table *table)
  */
 int upcall_ids_add_locked(struct upcall_ids_table *table, struct upcall_call *call, u64 *id)
 {
-	int slot = idr_alloc(&table->idr, call, 1, 0, GFP_NOWAIT | __GFP_ACCOUNT);
+	int slot = slot_take(table, call);
 
 	if (slot < 0)
-		return -ENOMEM;
+		return slot;
 	table->seq = UPCALL_HOOK_SEQUENCE(table->seq + 1);
 	*id = (u64)table->seq << 32 | slot;
 	return 0;
@@ -66,8 +95,14 @@ void upcall_ids_renew_locked(struct upcall_ids_table *table, u64 *id)
  */
 void upcall_ids_remove_locked(struct upcall_ids_table *table, u64 id)
 {
-	if (id)
-		idr_remove(&table->idr, (u32)id);
+	u32 slot = id;
+
+	if (slot_is_near(slot)) {
+		table->near[slot - 1] = NULL;
+		table->near_free |= BIT_ULL(slot - 1);
+	} else if (slot) {
+		idr_remove(&table->idr, slot);
+	}
 }
 
 /**
@@ -80,5 +115,30 @@ void upcall_ids_remove_locked(struct upcall_ids_table *table, u64 id)
  */
 struct upcall_call *upcall_ids_find_locked(struct upcall_ids_table *table, u64 id)
 {
-	return (u32)id <= INT_MAX ? idr_find(&table->idr, (u32)id) : NULL;
+	u32 slot = id;
+
+	if (slot_is_near(slot))
+		return table->near[slot - 1];
+	return slot <= INT_MAX ? idr_find(&table->idr, slot) : NULL;
+}
+
+/**
+ * upcall_ids_next_locked() - The first call at or behind a slot
+ * @table: Of a peer whose lock is held.
+ * @slot: Where to begin; set to the call's.
+ *
+ * Context: Under the peer's lock.
+ * Return: It, or NULL at the end.
+ */
+struct upcall_call *upcall_ids_next_locked(struct upcall_ids_table *table, int *slot)
+{
+	int place;
+
+	for (place = max(*slot - 1, 0); place < UPCALL_NEAR_PLACES; place++) {
+		if (table->near[place]) {
+			*slot = place + 1;
+			return table->near[place];
+		}
+	}
+	return idr_get_next(&table->idr, slot);
 }

@@ -320,7 +320,7 @@ static bool invoke_forget_some(struct upcall_peer *peer, int *slot)
 
 	spin_lock(&peer->lock);
 	for (i = 0; i < UPCALL_BATCH_ENDED; i++) {
-		call = idr_get_next(&peer->outgoing_ids.idr, slot);
+		call = upcall_ids_next_locked(&peer->outgoing_ids, slot);
 		if (!call)
 			break;
 		*slot += 1;

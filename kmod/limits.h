@@ -46,14 +46,17 @@
 #define UPCALL_MAX_BLOCK		SZ_64K
 
 /*
- * Calls that a peer keeps for the next ones, some 24 KiB in all, in the memory cgroups of those who
- * made the first ones. None where late uses of their memory are looked for.
+ * Calls that a peer keeps for the next ones, in the memory cgroups of those who made the first
+ * ones: as many as were under way at a time, but no more than a socket may buffer, some 400 KiB.
+ * Of those that are not needed any more it keeps a few, some 24 KiB. None where late uses of
+ * their memory are looked for.
  */
+#define UPCALL_FEW_SPARES		32U
 #ifdef UPCALL_TEST
 #define UPCALL_SPARE_CALLS		0U
 #define UPCALL_SPARE_BLOCK		0U
 #else
-#define UPCALL_SPARE_CALLS		32U
+#define UPCALL_SPARE_CALLS		512U
 #define UPCALL_SPARE_BLOCK		1U
 #endif
 

@@ -160,7 +160,7 @@ static struct upcall_call *list_call_of(struct upcall_peer *peer, int *slot)
 	struct upcall_call *call;
 
 	spin_lock(&peer->lock);
-	call = idr_get_next(&peer->incoming.idr, slot);
+	call = upcall_ids_next_locked(&peer->incoming, slot);
 	if (call && (call->state == UPCALL_NEW || call->state == UPCALL_ENDED))
 		call = ERR_PTR(-EAGAIN);
 	else if (call)

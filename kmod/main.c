@@ -140,7 +140,7 @@ static int __init upcall_init(void)
 	err = upcall_registry_init();
 	if (err)
 		return err;
-	err = upcall_call_init();
+	err = upcall_spare_init();
 	if (err)
 		goto out_registry;
 	upcall_wq = alloc_workqueue("upcall", WQ_UNBOUND, 0);
@@ -156,7 +156,7 @@ static int __init upcall_init(void)
 out_wq:
 	destroy_workqueue(upcall_wq);
 out_call:
-	upcall_call_exit();
+	upcall_spare_exit();
 out_registry:
 	upcall_registry_exit();
 	return err;
@@ -171,7 +171,7 @@ static void __exit upcall_exit(void)
 	destroy_workqueue(upcall_wq);	/* that work; puts peers, and so owners */
 	upcall_owner_exit();		/* free_notifier of those */
 	rcu_barrier();			/* kfree_rcu() needs none; whatever else comes does */
-	upcall_call_exit();
+	upcall_spare_exit();
 	upcall_peer_exit();
 	upcall_registry_exit();
 }

@@ -112,7 +112,8 @@
  *		room, the caller's @outgoing,
  *		the thread that waits, a CANCEL event, a RESULT, a receiver that is copying it.
  *		Freed at once: nothing finds a call without a lock. Its memory stays for calls
- *		that are nested in it (@links), and can be seen through them only.
+ *		that are nested in it (@links), and can be seen through them only; or its
+ *		owner's peer keeps it, ENDED, for the next call to that (spare.c).
  * ident	who a process was at one moment; immutable; references by count.
  * account	what a uid has charged; as long as anything is charged to it or an
  *		ident names it.

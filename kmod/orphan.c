@@ -195,7 +195,7 @@ static bool orphan_some(struct upcall_peer *peer, int *slot)
 
 	spin_lock(&peer->lock);
 	for (steps = 0; steps < UPCALL_BATCH_ENDED; steps++) {
-		call = peer->dead ? NULL : idr_get_next(&peer->incoming.idr, slot);
+		call = peer->dead ? NULL : upcall_ids_next_locked(&peer->incoming, slot);
 		if (!call)
 			break;
 		if (call->state != UPCALL_DELIVERED) {

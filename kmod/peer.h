@@ -77,6 +77,7 @@ struct upcall_receiver {
  * @spares: struct upcall_call that have ended, by @out_link, for the next ones: with their memory
  *	and their place in @incoming.
  * @nspares: How many, at most UPCALL_SPARE_CALLS.
+ * @spares_low: The fewest that there were since the queue was last seen empty.
  * @nqueued: QUEUED and TAKEN calls.
  * @nrunning: DELIVERED calls.
  * @receivers: Threads that wait for events.
@@ -130,6 +131,7 @@ struct upcall_peer {
 	struct upcall_ids_table incoming;
 	struct list_head spares;
 	u32 nspares;
+	u32 spares_low;
 	u32 nqueued;
 	u32 nrunning;
 	u32 receivers;
