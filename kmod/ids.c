@@ -41,7 +41,7 @@ static int slot_take(struct upcall_ids_table *table, struct upcall_call *call)
 	unsigned int place;
 	int slot;
 
-	BUILD_BUG_ON(UPCALL_NEAR_PLACES != BITS_PER_TYPE(table->near_free));
+	BUILD_BUG_ON(BITS_PER_TYPE(table->near_free) != UPCALL_NEAR_PLACES);
 	if (table->near_free) {
 		place = __ffs64(table->near_free);
 		table->near_free &= ~BIT_ULL(place);
