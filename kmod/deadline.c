@@ -4,13 +4,13 @@
  * timer, for the earliest. It goes off in interrupt context, where none of our locks may be
  * taken, so it only queues work that gives up what is due.
  */
-#include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/sched.h>
 #include <linux/timerqueue.h>
 #include <linux/workqueue.h>
 #include "async.h"
 #include "call.h"
+#include "compat.h"
 #include "hook.h"
 #include "main.h"
 #include "peer.h"
@@ -66,8 +66,7 @@ static void deadline_work(struct work_struct *work)
 void upcall_deadline_init(struct upcall_peer *peer)
 {
 	timerqueue_init_head(&peer->deadlines);
-	hrtimer_init(&peer->deadline_timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
-	peer->deadline_timer.function = deadline_timer;
+	hrtimer_setup(&peer->deadline_timer, deadline_timer, CLOCK_MONOTONIC, HRTIMER_MODE_ABS);
 	INIT_WORK(&peer->deadline_work, deadline_work);
 }
 

@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/upcall.h>
+#include "compat.h"
 #include "fds.h"
 #include "hook.h"
 #include "main.h"

@@ -122,7 +122,6 @@ static const struct file_operations upcall_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 	.poll = fop_poll,
 	.show_fdinfo = fop_show_fdinfo,
-	.llseek = no_llseek,
 };
 
 static struct miscdevice upcall_device = {

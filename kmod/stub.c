@@ -216,7 +216,6 @@ static const struct file_operations stub_fops = {
 	.compat_ioctl = compat_ptr_ioctl,
 	.poll = stub_fop_poll,
 	.show_fdinfo = stub_fop_show_fdinfo,
-	.llseek = no_llseek,
 };
 
 /*
