@@ -200,17 +200,6 @@ static void *receiver_main(void *arg)
 	return NULL;
 }
 
-static uint32_t receivers_of(int fd)
-{
-	struct upcall_list_peer peers[16];
-	int i, n = list_all(fd, UPCALL_LIST_PEERS, peers, sizeof(peers[0]), 16);
-	uint32_t sum = 0;
-
-	for (i = 0; i < n; i++)
-		sum += peers[i].receivers;
-	return sum;
-}
-
 TEST_F(pair, waiting_receiver_gets_the_call_that_comes)
 {
 	struct receiver r = { .fd = self->owner, .max_calls = 1 };

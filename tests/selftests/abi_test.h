@@ -198,6 +198,18 @@ static inline struct upcall_list_user usage(int fd)
 	return none;
 }
 
+/* How many threads receive, on all peers of this process. */
+static inline uint32_t receivers_of(int fd)
+{
+	struct upcall_list_peer peers[16];
+	int i, n = list_all(fd, UPCALL_LIST_PEERS, peers, sizeof(peers[0]), 16);
+	uint32_t sum = 0;
+
+	for (i = 0; i < n; i++)
+		sum += peers[i].receivers;
+	return sum;
+}
+
 /*
  * Whether nothing is left of earlier tests: it dies a moment after their processes, and would
  * be counted. Waits less long than eventually(), as a leak would make every test wait.

@@ -242,23 +242,6 @@ TEST_F(adopt, fatal_signal_to_a_receiver_leaves_an_orphan)
 	EXPECT_EQ(0, puppet_wait(&self->caller));
 }
 
-static char child_stack[65536] __attribute__((aligned(16)));
-
-static int stay(void *arg)
-{
-	(void)arg;
-	while (pause())
-		;
-	return 0;
-}
-
-/* @mem->result: a process that has the same memory, and files of its own. */
-static int share_memory(struct puppet_mem *mem)
-{
-	mem->result = clone(stay, child_stack + sizeof(child_stack), CLONE_VM, NULL);
-	return mem->result < 0 ? -errno : 0;
-}
-
 TEST_F(adopt, memory_that_lives_on_is_an_owner_that_lives)
 {
 	ASSERT_EQ(0, puppet_do(&self->owner, share_memory));

@@ -247,14 +247,6 @@ static void *hasty_main(void *arg)
 	return NULL;
 }
 
-static uint32_t receivers_of_all(int fd)
-{
-	struct upcall_list_peer peers[2] = { 0 };
-
-	list_all(fd, UPCALL_LIST_PEERS, peers, sizeof(peers[0]), 2);
-	return peers[0].receivers + peers[1].receivers;
-}
-
 /* With KASAN, and a kernel that preempts, this sees who touches what has been freed. */
 TEST_F(copy, cancel_that_is_put_back_is_left_alone_by_the_one_who_did)
 {
@@ -266,7 +258,7 @@ TEST_F(copy, cancel_that_is_put_back_is_left_alone_by_the_one_who_did)
 	ASSERT_NE(0, hasty.call);
 	ASSERT_EQ(0, to_one_processor(receiver.thread));
 	ASSERT_EQ(0, pthread_create(&hasty.thread, NULL, hasty_main, &hasty));
-	ASSERT_TRUE(eventually(receivers_of_all(self->caller) == 1));
+	ASSERT_TRUE(eventually(receivers_of(self->caller) == 1));
 	ASSERT_EQ(0, stall_break(&self->out));
 	EXPECT_EQ(-EFAULT, stalled_join(&receiver));
 	pthread_join(hasty.thread, NULL);

@@ -180,23 +180,6 @@ static void *receive_thread(void *arg)
 	return NULL;
 }
 
-static char child_stack[65536] __attribute__((aligned(16)));
-
-static int stay(void *arg)
-{
-	(void)arg;
-	while (pause())
-		;
-	return 0;
-}
-
-/* @mem->result: a process that has the same memory, and files of its own. */
-static int share_memory(struct puppet_mem *mem)
-{
-	mem->result = clone(stay, child_stack + sizeof(child_stack), CLONE_VM, NULL);
-	return mem->result < 0 ? -errno : 0;
-}
-
 TEST_F(death, fatal_signal_to_a_receiver_whose_memory_lives_on)
 {
 	ASSERT_TRUE(call_is_delivered(self));
