@@ -70,7 +70,7 @@
  *
  *	refusal->mutex		one per peer, who calls; sleeps; RCU inside
  *	peer->lock		one per peer, never two of them at a time
- *	  registry_lock		the idr and the free list of slots
+ *	  registry_lock		slots, those that are free, and the graves
  *	  peer->idle_lock
  *	  peer->chain_wait, poll_wait	(their own locks)
  *	  owner->lock		the peers of an address space

@@ -2,8 +2,10 @@
 /*
  * Handle <-> callback.
  *
- * A handle is a slot of the idr and that slot's generation. What stands in a slot is
+ * A handle is a slot and that slot's generation. Slots stand in pages, which are made as they are
+ * needed and stay, so a lookup is two loads. What stands in a slot is
  *
+ *	NULL		it was never used, as all behind it
  *	a callback	live or retired
  *	a value		nothing: the generation that is issued next, or is just being written to
  *			its owner; and, for those in the free list, the next free slot
@@ -13,10 +15,8 @@
  * freed, and only once there are many, or no new ones: so a dead handle's record, in a
  * table of fixed length by slot, stands as long as that length permits.
  */
-#include <linux/idr.h>
 #include <linux/module.h>
 #include <linux/random.h>
-#include <linux/siphash.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/vmalloc.h>
@@ -30,7 +30,10 @@
 /* No slot: the end of the free list. Slots are used from 0 to SLOT_MASK - 1. */
 #define SLOT_NONE	SLOT_MASK
 
-/* A generation and a slot share one xarray value. */
+#define PAGE_SLOT_BITS	(PAGE_SHIFT - 3)
+#define PAGE_SLOTS	(1U << PAGE_SLOT_BITS)
+
+/* A generation and a slot share one value, told from a pointer by its lowest bit. */
 static_assert(BITS_PER_LONG == 64, "upcall needs a 64-bit kernel");
 
 /**
@@ -43,14 +46,15 @@ struct upcall_grave {
 	struct upcall_death death;
 };
 
-/* Protects all of the below; lookups in the idr go by RCU. */
+/* Protects all of the below; lookups go without it, by RCU. */
 static DEFINE_SPINLOCK(registry_lock);
-static DEFINE_IDR(registry);
+static void **pages[1U << (UPCALL_SLOT_BITS - PAGE_SLOT_BITS)];
 static struct upcall_grave *graves;
+static u32 used;	/* slots: those behind it are new */
 static u32 free_head = SLOT_NONE;
 static u32 free_tail = SLOT_NONE;
 static u32 free_count;
-static siphash_key_t salt;
+static u64 salt[2];
 
 #ifdef UPCALL_TEST
 static unsigned int upcall_first_generation;
@@ -90,30 +94,51 @@ static u32 vacant_next(void *entry)
 	return xa_to_value(entry) & SLOT_MASK;
 }
 
-/* The lower half of all generations: at least 2^30 are left to every slot. */
+/* A slot of a page that is there. */
+static void **slot_at(u32 slot)
+{
+	return pages[slot >> PAGE_SLOT_BITS] + slot % PAGE_SLOTS;
+}
+
+/* What stands in any slot. A callback is there for as long as RCU, or registry_lock, says. */
+static void *slot_read(u32 slot)
+{
+	void **page = READ_ONCE(pages[slot >> PAGE_SLOT_BITS]);
+
+	/* Pairs with registry_grow() and upcall_registry_publish(). */
+	return page ? READ_ONCE(page[slot % PAGE_SLOTS]) : NULL;
+}
+
+static void slot_write_locked(u32 slot, void *entry)
+{
+	lockdep_assert_held(&registry_lock);
+	WRITE_ONCE(*slot_at(slot), entry);
+}
+
+/*
+ * The lower half of all generations: at least 2^30 are left to every slot. Drawn for each
+ * load of the module, so that a handle of an earlier one names nothing; a secret it is not.
+ */
 static u32 slot_first_generation(u32 slot)
 {
 #ifdef UPCALL_TEST
 	if (upcall_first_generation)
 		return min(upcall_first_generation, UPCALL_GENERATION_MAX);
 #endif
-	return 1 + ((u32)siphash_1u32(slot, &salt) >> (33 - UPCALL_GENERATION_BITS));
+	return 1 + (u32)((slot * salt[0] + salt[1]) >> (65 - UPCALL_GENERATION_BITS));
 }
 
 /* Behind the last one; @generation is to be issued next, if there is one left. */
 static void slot_free_locked(u32 slot, u32 generation)
 {
-	lockdep_assert_held(&registry_lock);
-	idr_replace(&registry, vacant_make(generation, SLOT_NONE), slot);
+	slot_write_locked(slot, vacant_make(generation, SLOT_NONE));
 	if (generation > UPCALL_GENERATION_MAX)
 		return;		/* used up: retired */
-	if (free_tail == SLOT_NONE) {
+	if (free_tail == SLOT_NONE)
 		free_head = slot;
-	} else {
-		void *tail = idr_find(&registry, free_tail);
-
-		idr_replace(&registry, vacant_make(vacant_generation(tail), slot), free_tail);
-	}
+	else
+		slot_write_locked(free_tail,
+				  vacant_make(vacant_generation(*slot_at(free_tail)), slot));
 	free_tail = slot;
 	free_count++;
 }
@@ -122,7 +147,7 @@ static void slot_free_locked(u32 slot, u32 generation)
 static u64 slot_reuse_locked(void)
 {
 	u32 slot = free_head;
-	void *entry = idr_find(&registry, slot);
+	void *entry = *slot_at(slot);
 
 	lockdep_assert_held(&registry_lock);
 	free_head = vacant_next(entry);
@@ -130,6 +155,57 @@ static u64 slot_reuse_locked(void)
 		free_tail = SLOT_NONE;
 	free_count--;
 	return handle_make(slot, vacant_generation(entry));
+}
+
+/* Takes one that was never used. 0, -ENOSPC, or -ENOMEM: its page is still to be made. */
+static int slot_new_locked(u64 *handle)
+{
+	u32 generation, slot = used;
+
+	if (slot == SLOT_NONE)
+		return -ENOSPC;
+	if (!pages[slot >> PAGE_SLOT_BITS])
+		return -ENOMEM;
+	generation = slot_first_generation(slot);
+	slot_write_locked(slot, vacant_make(generation, SLOT_NONE));
+	WRITE_ONCE(used, slot + 1);
+	*handle = handle_make(slot, generation);
+	return 0;
+}
+
+/* Makes the page of the next new slot; false if there is no memory for it. */
+static bool registry_grow(void)
+{
+	void **page = (void **)get_zeroed_page(GFP_KERNEL_ACCOUNT), ***at;
+
+	if (!page)
+		return false;
+	spin_lock(&registry_lock);
+	at = &pages[min(used, SLOT_NONE - 1) >> PAGE_SLOT_BITS];
+	if (!*at) {
+		smp_store_release(at, page);	/* pairs with slot_read() */
+		page = NULL;
+	}
+	spin_unlock(&registry_lock);
+	free_page((unsigned long)page);
+	return true;
+}
+
+/* As upcall_registry_reserve(); -ENOMEM also if a page is to be made. */
+static int registry_reserve(u64 *handle, bool reuse)
+{
+	int err = -ENOSPC;
+
+	spin_lock(&registry_lock);
+	/* As long as few are free take a new one, to leave the graves of those alone. */
+	if (free_count < UPCALL_GRAVES)
+		err = slot_new_locked(handle);
+	if (free_count && (err == -ENOSPC || (err && reuse))) {
+		*handle = slot_reuse_locked();
+		err = 0;
+	}
+	spin_unlock(&registry_lock);
+	return err;
 }
 
 /**
@@ -144,25 +220,12 @@ static u64 slot_reuse_locked(void)
  */
 int upcall_registry_reserve(u64 *handle)
 {
-	int slot = -ENOSPC;
+	bool grown = true;
+	int err;
 
-	idr_preload(GFP_KERNEL);
-	spin_lock(&registry_lock);
-	/* As long as few are free take a new one, to leave the graves of those alone. */
-	if (free_count < UPCALL_GRAVES)
-		slot = idr_alloc(&registry, NULL, 0, SLOT_NONE, GFP_NOWAIT | __GFP_ACCOUNT);
-	if (slot >= 0) {
-		u32 generation = slot_first_generation(slot);
-
-		idr_replace(&registry, vacant_make(generation, SLOT_NONE), slot);
-		*handle = handle_make(slot, generation);
-	} else if (free_count) {
-		*handle = slot_reuse_locked();
-		slot = 0;
-	}
-	spin_unlock(&registry_lock);
-	idr_preload_end();
-	return min(slot, 0);
+	while ((err = registry_reserve(handle, !grown)) == -ENOMEM && grown)
+		grown = registry_grow();
+	return err;
 }
 
 /**
@@ -182,14 +245,15 @@ void upcall_registry_unreserve(u64 handle)
  * upcall_registry_publish() - From here on the callback can be found
  * @cb: Whole, its handle reserved. The registry's reference is its first one.
  *
+ * A slot that is reserved is nobody else's to write: no lock.
+ *
  * Context: Process context, under the lock of the owner's peer, which also keeps it from being
  *	removed before.
  */
 void upcall_registry_publish(struct upcall_callback *cb)
 {
-	spin_lock(&registry_lock);
-	idr_replace(&registry, cb, handle_slot(cb->handle));
-	spin_unlock(&registry_lock);
+	/* Pairs with slot_read(). */
+	smp_store_release(slot_at(handle_slot(cb->handle)), cb);
 }
 
 /**
@@ -228,7 +292,7 @@ struct upcall_callback *upcall_registry_get(u64 handle)
 	if (handle > UPCALL_MAX_HANDLE)
 		return ERR_PTR(-ESTALE);
 	rcu_read_lock();
-	cb = idr_find(&registry, handle_slot(handle));
+	cb = slot_read(handle_slot(handle));
 	if (!cb || xa_is_value(cb) || cb->handle != handle || !refcount_inc_not_zero(&cb->refs))
 		cb = ERR_PTR(-ESTALE);
 	rcu_read_unlock();
@@ -244,22 +308,23 @@ struct upcall_callback *upcall_registry_get(u64 handle)
  */
 struct upcall_callback *upcall_registry_next(u32 *slot)
 {
-	struct upcall_callback *cb;
-	int id = *slot;
+	struct upcall_callback *cb = NULL;
+	u32 at = *slot;
 
 	rcu_read_lock();
-	while ((cb = idr_get_next(&registry, &id))) {
-		id++;
-		if (!xa_is_value(cb) && refcount_inc_not_zero(&cb->refs))
+	while (at < READ_ONCE(used)) {
+		cb = slot_read(at++);
+		if (cb && !xa_is_value(cb) && refcount_inc_not_zero(&cb->refs))
 			break;
-		if (!(id % 1024)) {
+		cb = NULL;
+		if (!(at % 1024)) {
 			rcu_read_unlock();
 			cond_resched();
 			rcu_read_lock();
 		}
 	}
 	rcu_read_unlock();
-	*slot = id;
+	*slot = at;
 	return cb;
 }
 
@@ -283,7 +348,7 @@ int upcall_registry_grave(u64 handle, struct upcall_death *death)
 	if (!handle || handle > UPCALL_MAX_HANDLE)
 		return err;
 	spin_lock(&registry_lock);
-	entry = idr_find(&registry, slot);
+	entry = slot_read(slot);
 	if (grave->handle == handle) {
 		*death = grave->death;
 		err = 0;
@@ -311,7 +376,7 @@ int upcall_registry_init(void)
 	graves = vcalloc(UPCALL_GRAVES, sizeof(*graves));
 	if (!graves)
 		return -ENOMEM;
-	get_random_bytes(&salt, sizeof(salt));
+	get_random_bytes(salt, sizeof(salt));
 	return 0;
 }
 
@@ -322,6 +387,9 @@ int upcall_registry_init(void)
  */
 void upcall_registry_exit(void)
 {
-	idr_destroy(&registry);
+	u32 i;
+
+	for (i = 0; i < ARRAY_SIZE(pages) && pages[i]; i++)
+		free_page((unsigned long)pages[i]);
 	vfree(graves);
 }
