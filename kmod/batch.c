@@ -41,7 +41,7 @@ static void batch_add_locked(struct upcall_batch *batch, struct upcall_event_nod
 	if (node->type == UPCALL_EVENT_RESULT)
 		node->cookie = upcall_node_call(node)->user_data;
 	else
-		node->cookie = upcall_node_callback(node)->cookie;
+		node->cookie = upcall_node_callback(node)->released.cookie;
 	list_move_tail(&node->link, &batch->events);
 	batch->count++;
 	batch->fds += node->fds;
@@ -59,9 +59,9 @@ static void batch_add_call_locked(struct upcall_batch *batch, struct upcall_call
 	if (!list_empty(&call->nest_link))
 		list_del_init(&call->nest_link);
 	if (call->answered)	/* a notification */
-		list_move_tail(&call->cb_link, &call->cb->running);
+		list_move_tail(&call->cb_link, &call->cb->traffic->running);
 	else
-		list_move(&call->cb_link, &call->cb->running);
+		list_move(&call->cb_link, &call->cb->traffic->running);
 	upcall_spin_meet_locked(&call->cb->peer->server, task_pid(current));
 	upcall_spin_meet_locked(&call->cb->peer->client, call->tid);
 	batch_add_locked(batch, &call->node);
@@ -72,7 +72,7 @@ static void batch_add_call_locked(struct upcall_batch *batch, struct upcall_call
 static void batch_add_cancel_locked(struct upcall_batch *batch, struct upcall_call *call)
 {
 	list_del_init(&call->nest_link);
-	call->cb->cancelling++;
+	call->cb->traffic->cancelling++;
 	batch_add_locked(batch, &call->cancel);
 }
 
@@ -83,7 +83,7 @@ static void batch_add_notice_locked(struct upcall_batch *batch, struct upcall_ev
 
 	refcount_inc(&cb->refs);
 	if (node->type == UPCALL_EVENT_UNREFERENCED)
-		cb->cancelling++;
+		cb->traffic->cancelling++;
 	batch_add_locked(batch, node);
 }
 
@@ -281,7 +281,7 @@ static void batch_return_call_locked(struct upcall_call *call)
 		if (!call->ran)
 			call->taken_at = 0;
 		call->state = UPCALL_QUEUED;
-		list_move(&call->cb_link, &cb->queued);
+		list_move(&call->cb_link, &cb->traffic->queued);
 		upcall_call_ready_locked(call, true);
 	}
 }

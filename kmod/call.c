@@ -166,7 +166,7 @@ static int call_load(struct upcall_call *call, struct upcall_peer *caller,
 struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_callback *cb,
 				    struct upcall_ident *from, const struct upcall_submit *submit)
 {
-	struct upcall_call *call = upcall_spare_get(cb->peer);
+	struct upcall_call *call = upcall_traffic_need(cb) ? NULL : upcall_spare_get(cb->peer);
 	int err;
 
 	if (!call)

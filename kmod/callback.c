@@ -1,35 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* One callback: made, retired, and gone; who may call it. */
+/* One callback: made, published, freed. How it ends is in retire.c. */
 #include <linux/cred.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/user_namespace.h>
 #include "access.h"
-#include "call.h"
 #include "callback.h"
-#include "hook.h"
-#include "limits.h"
 #include "main.h"
 #include "peer.h"
 #include "quota.h"
 #include "registry.h"
-#include "room.h"
 #include "stub.h"
-#include "timens.h"
 #include "trace.h"
+
+static struct kmem_cache *callback_cache;
+
+/**
+ * upcall_callback_init() - Make the cache of callbacks
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int upcall_callback_init(void)
+{
+	callback_cache = kmem_cache_create("upcall_callback", sizeof(struct upcall_callback), 0,
+					   SLAB_ACCOUNT, NULL);
+	return callback_cache ? 0 : -ENOMEM;
+}
+
+/**
+ * upcall_callback_exit() - Free the cache of callbacks
+ *
+ * Context: Module exit: no callback is left, and no grace period for one.
+ */
+void upcall_callback_exit(void)
+{
+	kmem_cache_destroy(callback_cache);
+}
 
 static struct upcall_callback *callback_new(struct upcall_peer *peer,
 					    const struct upcall_register *args)
 {
 	struct upcall_callback *cb;
 
-	cb = kzalloc(sizeof(*cb), GFP_KERNEL_ACCOUNT);
+	cb = kmem_cache_zalloc(callback_cache, GFP_KERNEL);
 	if (!cb)
 		return NULL;
 	cb->ident = upcall_peer_ident(peer);
 	if (!cb->ident) {
-		kfree(cb);
+		kmem_cache_free(callback_cache, cb);
 		return NULL;
 	}
 	upcall_access_set(cb, args);
@@ -39,17 +57,28 @@ static struct upcall_callback *callback_new(struct upcall_peer *peer,
 	cb->signature = args->signature;
 	cb->flags = args->flags;
 	cb->max_arg = args->max_arg;
+	cb->max_queued_calls = args->max_queued_calls;
+	cb->max_queued_bytes = args->max_queued_bytes;
 	cb->registered = ktime_get();
-	cb->cookie = args->cookie;
 	cb->word = args->word;
-	INIT_LIST_HEAD(&cb->link);
-	INIT_LIST_HEAD(&cb->queued);
-	INIT_LIST_HEAD(&cb->running);
-	INIT_LIST_HEAD(&cb->rooms);
 	upcall_event_node_init(&cb->released, UPCALL_EVENT_RELEASED);
-	cb->pool.max_calls = args->max_queued_calls;
-	cb->pool.max_bytes = args->max_queued_bytes;
+	cb->released.cookie = args->cookie;
 	return cb;
+}
+
+static void callback_free_traffic(struct upcall_traffic *traffic)
+{
+	if (!traffic)
+		return;
+	WARN_ON_ONCE(!list_empty(&traffic->rooms));
+	upcall_pool_exit(&traffic->pool);
+	kfree(traffic->stubs);
+	kfree(traffic);
+}
+
+static void callback_free_rcu(struct rcu_head *rcu)
+{
+	kmem_cache_free(callback_cache, container_of(rcu, struct upcall_callback, rcu));
 }
 
 /**
@@ -65,12 +94,73 @@ void upcall_callback_put(struct upcall_callback *cb)
 {
 	if (!refcount_dec_and_test(&cb->refs))
 		return;
-	WARN_ON_ONCE(!list_empty(&cb->rooms));
-	upcall_pool_exit(&cb->pool);
-	kfree(cb->stubs);
+	callback_free_traffic(cb->traffic);
 	upcall_ident_put(cb->ident);
 	upcall_peer_put(cb->peer);
-	kfree_rcu(cb, rcu);
+	call_rcu(&cb->rcu, callback_free_rcu);
+}
+
+/**
+ * upcall_traffic_make() - Make what calls need of a callback
+ * @cb: Which has none, or perhaps by now it has.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int upcall_traffic_make(struct upcall_callback *cb)
+{
+	struct upcall_traffic *traffic = kzalloc(sizeof(*traffic), GFP_KERNEL_ACCOUNT);
+
+	if (!traffic)
+		return -ENOMEM;
+	INIT_LIST_HEAD(&traffic->queued);
+	INIT_LIST_HEAD(&traffic->running);
+	INIT_LIST_HEAD(&traffic->rooms);
+	traffic->pool.max_calls = cb->max_queued_calls;
+	traffic->pool.max_bytes = cb->max_queued_bytes;
+	spin_lock(&cb->peer->lock);
+	if (!cb->traffic) {
+		/* Pairs with upcall_stub_wake(), which has no lock. */
+		smp_store_release(&cb->traffic, traffic);
+		traffic = NULL;
+	}
+	spin_unlock(&cb->peer->lock);
+	kfree(traffic);
+	return 0;
+}
+
+/* Into the list of its peer's callbacks: by slots, which take less than pointers do. */
+static void callback_link_locked(struct upcall_callback *cb)
+{
+	struct upcall_peer *peer = cb->peer;
+
+	lockdep_assert_held(&peer->lock);
+	cb->prev = UPCALL_SLOT_NONE;
+	cb->next = peer->callbacks;
+	if (cb->next != UPCALL_SLOT_NONE)
+		upcall_registry_at(cb->next)->prev = upcall_handle_slot(cb->handle);
+	peer->callbacks = upcall_handle_slot(cb->handle);
+	peer->ncallbacks++;
+}
+
+/**
+ * upcall_callback_unlink_locked() - Out of the list of its peer's callbacks
+ * @cb: In it, as it was since it was published.
+ *
+ * Context: Under the lock of its peer.
+ */
+void upcall_callback_unlink_locked(struct upcall_callback *cb)
+{
+	struct upcall_peer *peer = cb->peer;
+
+	lockdep_assert_held(&peer->lock);
+	if (cb->prev == UPCALL_SLOT_NONE)
+		peer->callbacks = cb->next;
+	else
+		upcall_registry_at(cb->prev)->next = cb->next;
+	if (cb->next != UPCALL_SLOT_NONE)
+		upcall_registry_at(cb->next)->prev = cb->prev;
+	peer->ncallbacks--;
 }
 
 /* The step that makes it callable. Fails only if the peer ended meanwhile. */
@@ -83,9 +173,8 @@ static int callback_publish(struct upcall_callback *cb)
 	if (peer->dead) {
 		err = -ESHUTDOWN;
 	} else {
-		list_add_tail(&cb->link, &peer->callbacks);
-		peer->ncallbacks++;
 		upcall_registry_publish(cb);
+		callback_link_locked(cb);
 		trace_upcall_registered(cb);
 	}
 	spin_unlock(&peer->lock);
@@ -173,7 +262,7 @@ int upcall_callback_rebind(struct upcall_peer *peer, u64 handle, u32 flags, u64 
 		return PTR_ERR(cb);
 	spin_lock(&peer->lock);
 	if (cb->state == UPCALL_CB_LIVE) {
-		cb->cookie = cookie;
+		cb->released.cookie = cookie;
 		if (flags & UPCALL_REBIND_WORD)
 			cb->word = word;
 		err = 0;
@@ -184,233 +273,18 @@ int upcall_callback_rebind(struct upcall_peer *peer, u64 handle, u32 flags, u64 
 }
 
 /**
- * upcall_callback_release() - RELEASE, by the owner or an administrator
- * @peer: The caller's.
- * @handle: As given by a process.
- * @flags: UPCALL_RELEASE_*.
- * @word: With UPCALL_RELEASE_WORD.
+ * upcall_callback_death() - Why a callback ended
+ * @cb: Not LIVE.
+ * @death: Filled in.
  *
- * Context: Process context, may sleep.
- * Return: 0, -ESTALE, -EPERM, or -EINVAL: another's word cannot be set.
+ * Context: Under the lock of its peer; or it is GONE, and nothing changes any more.
  */
-int upcall_callback_release(struct upcall_peer *peer, u64 handle, u32 flags, u64 word)
+void upcall_callback_death(const struct upcall_callback *cb, struct upcall_death *death)
 {
-	enum upcall_retire how = flags & UPCALL_RELEASE_ABORT ? UPCALL_RETIRE_ABORT
-							      : UPCALL_RETIRE_CLOSE;
-	struct upcall_death death = {
-		.reason = flags & UPCALL_RELEASE_ABORT ? UPCALL_REASON_ABORTED
-						       : UPCALL_REASON_RELEASED,
-		.when = ktime_get(),
-		.word = word,
-		.set_word = flags & UPCALL_RELEASE_WORD,
+	*death = (struct upcall_death){
+		.reason = cb->reason,
+		.exit_status = cb->exit_status,
+		.when = cb->died,
+		.word = cb->word,
 	};
-	struct upcall_callback *cb = upcall_registry_get(handle);
-	int err;
-
-	if (IS_ERR(cb))
-		return PTR_ERR(cb);
-	if (cb->peer == peer) {
-		err = upcall_callback_retire(cb, how, &death);
-	} else if (how != UPCALL_RETIRE_ABORT ||
-		   !ns_capable(cb->ident->cred->user_ns, CAP_SYS_ADMIN)) {
-		err = -EPERM;
-	} else if (death.set_word) {
-		err = -EINVAL;
-	} else {
-		death.reason = UPCALL_REASON_REVOKED;
-		err = upcall_callback_retire(cb, how, &death);
-	}
-	upcall_callback_put(cb);
-	return err;
-}
-
-/* What retiring does to one call. */
-static void callback_retire_call_locked(struct upcall_call *call, enum upcall_retire how)
-{
-	if (call->state == UPCALL_NEW) {
-		upcall_room_leave_locked(call, -ESTALE);
-	} else if (call->state == UPCALL_QUEUED) {
-		upcall_call_unqueue_locked(call, call->ran ? -EOWNERDEAD : -ESTALE);
-	} else if (how == UPCALL_RETIRE_DEATH) {
-		upcall_call_answer_locked(call, -EOWNERDEAD, UPCALL_STAGE_DELIVERED);
-		upcall_call_end_locked(call);
-	} else {
-		upcall_call_answer_locked(call, -ECANCELED, UPCALL_STAGE_DELIVERED);
-		upcall_call_cancel_locked(call);
-	}
-}
-
-/* The next call that retiring has to treat, or NULL: each one leaves its place by it. */
-static struct upcall_call *callback_first_locked(struct upcall_callback *cb, enum upcall_retire how)
-{
-	struct upcall_call *call;
-
-	call = list_first_entry_or_null(&cb->queued, struct upcall_call, cb_link) ?:
-	       upcall_room_first_locked(cb);
-	if (call || how == UPCALL_RETIRE_CLOSE)
-		return call;
-	call = list_first_entry_or_null(&cb->running, struct upcall_call, cb_link);
-	if (call && call->answered && how == UPCALL_RETIRE_ABORT)
-		return NULL;	/* those without an answer come first */
-	return call;
-}
-
-/* Treats some calls of a callback that accepts no more; true if there are others. */
-static bool callback_retire_some(struct upcall_callback *cb, enum upcall_retire how)
-{
-	struct upcall_call *ended[UPCALL_BATCH_ENDED], *call;
-	unsigned int i, n = 0;
-	bool more;
-
-	spin_lock(&cb->peer->lock);
-	for (i = 0; i < UPCALL_BATCH_ENDED; i++) {
-		call = callback_first_locked(cb, how);
-		if (!call)
-			break;
-		callback_retire_call_locked(call, how);
-		if (call->state == UPCALL_ENDED || call->state == UPCALL_NEW)
-			ended[n++] = call;
-	}
-	if (!call)
-		upcall_callback_end_locked(cb);
-	more = call || upcall_room_retired_locked(cb);
-	spin_unlock(&cb->peer->lock);
-	/* The owner's references, which ending them left to us. */
-	while (n--)
-		upcall_call_put(ended[n]);
-	return more;
-}
-
-/**
- * upcall_callback_close_locked() - From LIVE to CLOSING, once
- * @cb: LIVE. upcall_callback_retire_calls() is to follow, without the lock.
- * @death: Why.
- *
- * Context: Under the lock of its peer.
- */
-void upcall_callback_close_locked(struct upcall_callback *cb, const struct upcall_death *death)
-{
-	lockdep_assert_held(&cb->peer->lock);
-	WRITE_ONCE(cb->state, UPCALL_CB_CLOSING);
-	cb->death = *death;
-	if (!death->set_word)
-		cb->death.word = cb->word;
-	upcall_stub_closing_locked(cb);
-}
-
-static int callback_close(struct upcall_callback *cb, enum upcall_retire how,
-			  const struct upcall_death *death)
-{
-	int err = 0;
-
-	spin_lock(&cb->peer->lock);
-	if (cb->state == UPCALL_CB_LIVE)
-		upcall_callback_close_locked(cb, death);
-	else if (how == UPCALL_RETIRE_CLOSE || cb->state != UPCALL_CB_CLOSING)
-		err = -ESTALE;
-	else if (death->set_word)
-		cb->death.word = death->word;
-	spin_unlock(&cb->peer->lock);
-	return err;
-}
-
-/**
- * upcall_callback_retire_calls() - What follows when a callback accepts no more calls
- * @cb: Not LIVE; the caller has a reference.
- * @how: What becomes of calls that were delivered.
- *
- * Context: Process context, may sleep: it may have thousands of calls.
- */
-void upcall_callback_retire_calls(struct upcall_callback *cb, enum upcall_retire how)
-{
-	might_sleep();
-	UPCALL_HOOK(closing);
-	upcall_stub_wake(cb);
-	while (callback_retire_some(cb, how))
-		cond_resched();
-}
-
-/**
- * upcall_callback_retire() - End a callback
- * @cb: In any state; the caller has a reference.
- * @how: What becomes of calls that were delivered.
- * @death: Why. The first one stays.
- *
- * Context: Process context, may sleep: it may have thousands of calls.
- * Return: 0, or -ESTALE: it was not live (for ABORT: and none of its calls is running).
- */
-int upcall_callback_retire(struct upcall_callback *cb, enum upcall_retire how,
-			   const struct upcall_death *death)
-{
-	int err;
-
-	might_sleep();
-	err = callback_close(cb, how, death);
-	if (err && how != UPCALL_RETIRE_DEATH)
-		return err;
-	upcall_callback_retire_calls(cb, how);
-	if (how == UPCALL_RETIRE_DEATH)
-		upcall_callback_gone(cb);
-	return 0;
-}
-
-/**
- * upcall_callback_end_locked() - An owner's end came, or it was retired: is it over?
- * @cb: In any state. If it is CLOSING and has no call left, RELEASED is queued.
- *
- * Context: Under the lock of its peer.
- */
-void upcall_callback_end_locked(struct upcall_callback *cb)
-{
-	struct upcall_peer *peer = cb->peer;
-
-	lockdep_assert_held(&peer->lock);
-	if (cb->state != UPCALL_CB_CLOSING || !list_empty(&cb->queued) ||
-	    !list_empty(&cb->running) || cb->cancelling || peer->dead)
-		return;
-	WRITE_ONCE(cb->state, UPCALL_CB_RELEASED);
-	upcall_event_node_queue(&cb->released, &peer->events);
-	upcall_peer_wake_locked(peer, UPCALL_EVENT_RELEASED);
-}
-
-/**
- * upcall_callback_cancelled_locked() - A CANCEL or UNREFERENCED is not being copied any more
- * @cb: In any state. RELEASED waits for it: nothing follows that.
- *
- * Context: Under the lock of its peer.
- */
-void upcall_callback_cancelled_locked(struct upcall_callback *cb)
-{
-	cb->cancelling--;
-	upcall_callback_end_locked(cb);
-}
-
-/**
- * upcall_callback_gone() - RELEASED was read, or nobody will
- * @cb: Retired, without calls.
- *
- * Its receiver and its peer's death may both come here: one of them ends it.
- *
- * Context: Process context.
- */
-void upcall_callback_gone(struct upcall_callback *cb)
-{
-	struct upcall_peer *peer = cb->peer;
-	bool first;
-
-	spin_lock(&peer->lock);
-	first = cb->state != UPCALL_CB_GONE;
-	if (first) {
-		upcall_event_node_drop(&cb->released);
-		WRITE_ONCE(cb->state, UPCALL_CB_GONE);
-		list_del_init(&cb->link);
-		peer->ncallbacks--;
-	}
-	spin_unlock(&peer->lock);
-	if (!first)
-		return;
-	upcall_registry_remove(cb);
-	trace_upcall_released(cb);
-	upcall_uncharge(cb->ident->account, UPCALL_CALLBACKS, 1);
-	upcall_callback_put(cb);	/* the registry's */
 }

@@ -13,24 +13,25 @@ struct upcall_fds;
  * struct upcall_event_node - An event that waits in a peer; part of what it is about
  * @link: In the peer's @queue (CALL), @results or @events, or in a receiver's batch.
  *	Empty otherwise. Protected by the peer's lock; in a batch the receiver's alone.
- * @type: UPCALL_EVENT_*. Constant.
+ * @cookie: As of when the receiver took the event: the callback's; RESULT: its user_data.
+ *	Of RELEASED it is the callback's own.
  * @size: Bytes that it takes in the receiver's buffer, once one has looked at it.
- * @fds: Descriptors that ride with it, likewise.
+ * @type: UPCALL_EVENT_*. Constant.
+ * @fds: Descriptors that ride with it, as @size.
  * @taken: It is in a receiver's batch. Protected by the peer's lock.
  * @owed: Its commit ended one side of its call, whose reference the receiver is to drop as
  *	well. The receiver's alone.
- * @cookie: As of when the receiver took the event: the callback's; RESULT: its user_data.
  *
  * It is embedded, so no event needs memory when it happens.
  */
 struct upcall_event_node {
 	struct list_head link;
-	u32 type;
+	u64 cookie;
 	u32 size;
+	u8 type;
 	u8 fds;
 	bool taken;
 	bool owed;
-	u64 cookie;
 };
 
 static inline void upcall_event_node_init(struct upcall_event_node *node, u32 type)

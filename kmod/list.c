@@ -30,6 +30,18 @@ union record {
  */
 typedef int (*list_next_fn)(u64 *cursor, union record *record);
 
+static void list_fill_traffic(struct upcall_list_callback *record,
+			      const struct upcall_traffic *traffic)
+{
+	record->queued = traffic->pool.calls;
+	record->queued_bytes = traffic->pool.bytes;
+	record->running = traffic->nrunning;
+	record->calls = traffic->seq;
+	record->refused = traffic->refused;
+	record->queued_ns = traffic->queued_ns;
+	record->run_ns = traffic->run_ns;
+}
+
 static void list_fill_callback(struct upcall_list_callback *record, struct upcall_callback *cb)
 {
 	struct upcall_ids ids;
@@ -46,13 +58,8 @@ static void list_fill_callback(struct upcall_list_callback *record, struct upcal
 	record->registered_ns = ktime_to_ns(upcall_time_show(cb->registered));
 	spin_lock(&cb->peer->lock);
 	record->state = cb->state == UPCALL_CB_LIVE ? UPCALL_STATE_LIVE : UPCALL_STATE_CLOSING;
-	record->queued = cb->pool.calls;
-	record->queued_bytes = cb->pool.bytes;
-	record->running = cb->nrunning;
-	record->calls = cb->seq;
-	record->refused = cb->refused;
-	record->queued_ns = cb->queued_ns;
-	record->run_ns = cb->run_ns;
+	if (cb->traffic)	/* else it was never called */
+		list_fill_traffic(record, cb->traffic);
 	spin_unlock(&cb->peer->lock);
 }
 

@@ -9,6 +9,7 @@
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 #include "call.h"
+#include "callback.h"
 #include "hook.h"
 #include "limits.h"
 #include "main.h"
@@ -139,9 +140,12 @@ static int __init upcall_init(void)
 	err = upcall_registry_init();
 	if (err)
 		return err;
-	err = upcall_spare_init();
+	err = upcall_callback_init();
 	if (err)
 		goto out_registry;
+	err = upcall_spare_init();
+	if (err)
+		goto out_callback;
 	upcall_wq = alloc_workqueue("upcall", WQ_UNBOUND, 0);
 	if (!upcall_wq) {
 		err = -ENOMEM;
@@ -156,6 +160,8 @@ out_wq:
 	destroy_workqueue(upcall_wq);
 out_call:
 	upcall_spare_exit();
+out_callback:
+	upcall_callback_exit();
 out_registry:
 	upcall_registry_exit();
 	return err;
@@ -169,8 +175,9 @@ static void __exit upcall_exit(void)
 	mmu_notifier_synchronize();	/* a release that still queues death work */
 	destroy_workqueue(upcall_wq);	/* that work; puts peers, and so owners */
 	upcall_owner_exit();		/* free_notifier of those */
-	rcu_barrier();			/* kfree_rcu() needs none; whatever else comes does */
+	rcu_barrier();			/* callbacks that wait to be freed */
 	upcall_spare_exit();
+	upcall_callback_exit();
 	upcall_peer_exit();
 	upcall_registry_exit();
 }

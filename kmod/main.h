@@ -105,6 +105,8 @@
  *		refusal that waits for it,
  *		work for a room. Freed after a grace period:
  *		lookups are lockless, and take a reference unless it is zero.
+ * traffic	what calls need of a callback: from the first call or stub until that one's last
+ *		reference. Whoever looks at it has one.
  * stub		its open file. Its peer is ended with it, and its calls. What all stubs of a
  *		callback share is freed with that.
  * room		who of one uid waits for a queue: as long as anybody does, or its work.
@@ -127,8 +129,8 @@
  * Module exit: every open file holds the module, so no orphan is left. Then
  * mmu_notifier_synchronize() waits for a release that has found a peer and not yet queued its
  * death work; the workqueue is drained; then we wait for free_notifier of each owner.
- * Peers and callbacks that wait for a grace period are plain kmalloc memory, and need no code
- * of ours.
+ * Peers that wait for a grace period are plain kmalloc memory, and need no code of ours;
+ * callbacks have a cache of their own, and rcu_barrier() waits for them.
  */
 
 #include <linux/types.h>

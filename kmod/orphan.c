@@ -105,7 +105,7 @@ static struct upcall_call *orphan_place_locked(const struct upcall_call *call, u
 {
 	struct upcall_call *at, *prev = NULL;
 
-	list_for_each_entry(at, &call->cb->queued, cb_link) {
+	list_for_each_entry(at, &call->cb->traffic->queued, cb_link) {
 		if (at->seq > call->seq)
 			break;
 		prev = at;
@@ -120,8 +120,8 @@ static void orphan_ready_locked(struct upcall_call *call, struct upcall_call *pr
 	struct upcall_callback *cb = call->cb;
 
 	if (cb->flags & UPCALL_REGISTER_SERIAL) {
-		call = list_first_entry(&cb->queued, struct upcall_call, cb_link);
-		if (list_empty(&cb->running) && !upcall_event_node_waits(&call->node))
+		call = list_first_entry(&cb->traffic->queued, struct upcall_call, cb_link);
+		if (list_empty(&cb->traffic->running) && !upcall_event_node_waits(&call->node))
 			upcall_call_ready_locked(call, true);
 		return;
 	}
@@ -138,18 +138,18 @@ static bool orphan_requeue_locked(struct upcall_call *call, unsigned int *steps)
 	struct upcall_share *share;
 	struct upcall_call *prev;
 
-	share = upcall_pool_force(&cb->pool, call->from->account, call->arg_len);
+	share = upcall_pool_force(&cb->traffic->pool, call->from->account, call->arg_len);
 	if (IS_ERR(share))
 		return false;
-	cb->run_ns += ktime_to_ns(ktime_sub(ktime_get(), call->taken_at));
-	cb->nrunning--;
+	cb->traffic->run_ns += ktime_to_ns(ktime_sub(ktime_get(), call->taken_at));
+	cb->traffic->nrunning--;
 	peer->nrunning--;
 	peer->nqueued++;
 	call->share = share;
 	call->state = UPCALL_QUEUED;
 	call->ran = true;
 	prev = orphan_place_locked(call, steps);
-	list_move(&call->cb_link, prev ? &prev->cb_link : &cb->queued);
+	list_move(&call->cb_link, prev ? &prev->cb_link : &cb->traffic->queued);
 	trace_upcall_requeued(call);
 	orphan_ready_locked(call, prev);
 	return true;
@@ -178,8 +178,9 @@ static bool orphan_call_locked(struct upcall_call *call, unsigned int *steps)
  */
 static struct upcall_call *orphan_newest_locked(const struct upcall_callback *cb)
 {
-	struct upcall_call *first = list_first_entry(&cb->running, struct upcall_call, cb_link);
-	struct upcall_call *last = list_last_entry(&cb->running, struct upcall_call, cb_link);
+	struct list_head *running = &cb->traffic->running;
+	struct upcall_call *first = list_first_entry(running, struct upcall_call, cb_link);
+	struct upcall_call *last = list_last_entry(running, struct upcall_call, cb_link);
 
 	if (!orphan_may_requeue(last))
 		return last;

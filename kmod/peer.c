@@ -10,6 +10,7 @@
 #include "main.h"
 #include "peer.h"
 #include "quota.h"
+#include "registry.h"
 #include "submit.h"
 
 /* All bound peers by number, for LIST. Lookups go by RCU. */
@@ -43,7 +44,7 @@ struct upcall_peer *upcall_peer_new(void)
 	refcount_set(&peer->refs, 1);
 	spin_lock_init(&peer->lock);
 	INIT_WORK(&peer->death_work, peer_death_work);
-	INIT_LIST_HEAD(&peer->callbacks);
+	peer->callbacks = UPCALL_SLOT_NONE;
 	INIT_LIST_HEAD(&peer->queue);
 	INIT_LIST_HEAD(&peer->nested);
 	INIT_LIST_HEAD(&peer->events);
@@ -233,12 +234,13 @@ struct upcall_peer *upcall_peer_next(int *id)
 /* Takes the next callback; it may be on its way to GONE by another thread as well. */
 static struct upcall_callback *peer_first_callback(struct upcall_peer *peer)
 {
-	struct upcall_callback *cb;
+	struct upcall_callback *cb = NULL;
 
 	spin_lock(&peer->lock);
-	cb = list_first_entry_or_null(&peer->callbacks, struct upcall_callback, link);
-	if (cb)
+	if (peer->callbacks != UPCALL_SLOT_NONE) {
+		cb = upcall_registry_at(peer->callbacks);
 		refcount_inc(&cb->refs);
+	}
 	spin_unlock(&peer->lock);
 	return cb;
 }

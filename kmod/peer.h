@@ -67,7 +67,7 @@ struct upcall_receiver {
  * @orphan_death: How its owner died, once it is not OWNED.
  * @orphan_work: Ends it when the time is up; holds a reference while it is queued or runs.
  * @adopter: Who adopted it last, referenced; NULL: nobody.
- * @callbacks: struct upcall_callback, all that are not GONE.
+ * @callbacks: Slot of the first of its callbacks, all that are not GONE; linked by slots.
  * @ncallbacks: How many.
  * @queue: Of QUEUED calls, in the order in which they are to be taken.
  * @nested: Of QUEUED calls those that lead back to calls of this peer; and all whose CANCEL
@@ -123,7 +123,7 @@ struct upcall_peer {
 	struct delayed_work orphan_work;
 	struct upcall_ident *adopter;
 
-	struct list_head callbacks;
+	u32 callbacks;
 	u32 ncallbacks;
 	struct list_head queue;
 	struct list_head nested;

@@ -83,7 +83,7 @@ static bool refusal_remember(struct upcall_refusal *refusal, struct upcall_callb
 
 	spin_lock(&cb->peer->lock);
 	if (cb->state == UPCALL_CB_LIVE &&
-	    !upcall_pool_has_room(&cb->pool, account, bytes))
+	    !upcall_pool_has_room(&cb->traffic->pool, account, bytes))
 		room = upcall_room_get_locked(cb, account);
 	if (room) {
 		refcount_inc(&cb->refs);
@@ -150,7 +150,7 @@ bool upcall_refusal_ask(struct upcall_peer *peer, struct upcall_callback *cb,
 	mutex_lock(&refusal->mutex);
 	spin_lock(&cb->peer->lock);
 	waits = refusal->cb && refusal->room->account == top;
-	room = !waits && upcall_pool_has_room(&cb->pool, account, 0);
+	room = !waits && upcall_pool_has_room(&cb->traffic->pool, account, 0);
 	spin_unlock(&cb->peer->lock);
 	if (!waits && !room) {
 		refusal_forget(refusal);

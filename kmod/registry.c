@@ -27,8 +27,6 @@
 #include "registry.h"
 
 #define SLOT_MASK	((1U << UPCALL_SLOT_BITS) - 1)
-/* No slot: the end of the free list. Slots are used from 0 to SLOT_MASK - 1. */
-#define SLOT_NONE	SLOT_MASK
 
 #define PAGE_SLOT_BITS	(PAGE_SHIFT - 3)
 #define PAGE_SLOTS	(1U << PAGE_SLOT_BITS)
@@ -51,8 +49,8 @@ static DEFINE_SPINLOCK(registry_lock);
 static void **pages[1U << (UPCALL_SLOT_BITS - PAGE_SLOT_BITS)];
 static struct upcall_grave *graves;
 static u32 used;	/* slots: those behind it are new */
-static u32 free_head = SLOT_NONE;
-static u32 free_tail = SLOT_NONE;
+static u32 free_head = UPCALL_SLOT_NONE;
+static u32 free_tail = UPCALL_SLOT_NONE;
 static u32 free_count;
 static u64 salt[2];
 
@@ -61,11 +59,6 @@ static unsigned int upcall_first_generation;
 module_param_named(first_generation, upcall_first_generation, uint, 0644);
 MODULE_PARM_DESC(first_generation, "Test build: generation of every new slot; 0: salted");
 #endif
-
-static u32 handle_slot(u64 handle)
-{
-	return handle & SLOT_MASK;
-}
 
 static u32 handle_generation(u64 handle)
 {
@@ -131,10 +124,10 @@ static u32 slot_first_generation(u32 slot)
 /* Behind the last one; @generation is to be issued next, if there is one left. */
 static void slot_free_locked(u32 slot, u32 generation)
 {
-	slot_write_locked(slot, vacant_make(generation, SLOT_NONE));
+	slot_write_locked(slot, vacant_make(generation, UPCALL_SLOT_NONE));
 	if (generation > UPCALL_GENERATION_MAX)
 		return;		/* used up: retired */
-	if (free_tail == SLOT_NONE)
+	if (free_tail == UPCALL_SLOT_NONE)
 		free_head = slot;
 	else
 		slot_write_locked(free_tail,
@@ -151,8 +144,8 @@ static u64 slot_reuse_locked(void)
 
 	lockdep_assert_held(&registry_lock);
 	free_head = vacant_next(entry);
-	if (free_head == SLOT_NONE)
-		free_tail = SLOT_NONE;
+	if (free_head == UPCALL_SLOT_NONE)
+		free_tail = UPCALL_SLOT_NONE;
 	free_count--;
 	return handle_make(slot, vacant_generation(entry));
 }
@@ -162,12 +155,12 @@ static int slot_new_locked(u64 *handle)
 {
 	u32 generation, slot = used;
 
-	if (slot == SLOT_NONE)
+	if (slot == UPCALL_SLOT_NONE)
 		return -ENOSPC;
 	if (!pages[slot >> PAGE_SLOT_BITS])
 		return -ENOMEM;
 	generation = slot_first_generation(slot);
-	slot_write_locked(slot, vacant_make(generation, SLOT_NONE));
+	slot_write_locked(slot, vacant_make(generation, UPCALL_SLOT_NONE));
 	WRITE_ONCE(used, slot + 1);
 	*handle = handle_make(slot, generation);
 	return 0;
@@ -181,7 +174,7 @@ static bool registry_grow(void)
 	if (!page)
 		return false;
 	spin_lock(&registry_lock);
-	at = &pages[min(used, SLOT_NONE - 1) >> PAGE_SLOT_BITS];
+	at = &pages[min(used, UPCALL_SLOT_NONE - 1) >> PAGE_SLOT_BITS];
 	if (!*at) {
 		smp_store_release(at, page);	/* pairs with slot_read() */
 		page = NULL;
@@ -237,7 +230,7 @@ int upcall_registry_reserve(u64 *handle)
 void upcall_registry_unreserve(u64 handle)
 {
 	spin_lock(&registry_lock);
-	slot_free_locked(handle_slot(handle), handle_generation(handle) + 1);
+	slot_free_locked(upcall_handle_slot(handle), handle_generation(handle) + 1);
 	spin_unlock(&registry_lock);
 }
 
@@ -253,23 +246,23 @@ void upcall_registry_unreserve(u64 handle)
 void upcall_registry_publish(struct upcall_callback *cb)
 {
 	/* Pairs with slot_read(). */
-	smp_store_release(slot_at(handle_slot(cb->handle)), cb);
+	smp_store_release(slot_at(upcall_handle_slot(cb->handle)), cb);
 }
 
 /**
  * upcall_registry_remove() - From here on the callback cannot be found; its record can
- * @cb: Published, retired, and its @death set. Its reference stays with the caller.
+ * @cb: Published, GONE. Its reference stays with the caller.
  *
  * Context: Process context, once for each.
  */
 void upcall_registry_remove(struct upcall_callback *cb)
 {
-	u32 slot = handle_slot(cb->handle);
+	u32 slot = upcall_handle_slot(cb->handle);
 	struct upcall_grave *grave = &graves[slot % UPCALL_GRAVES];
 
 	spin_lock(&registry_lock);
 	grave->handle = cb->handle;
-	grave->death = cb->death;
+	upcall_callback_death(cb, &grave->death);
 	slot_free_locked(slot, handle_generation(cb->handle) + 1);
 	spin_unlock(&registry_lock);
 }
@@ -292,11 +285,23 @@ struct upcall_callback *upcall_registry_get(u64 handle)
 	if (handle > UPCALL_MAX_HANDLE)
 		return ERR_PTR(-ESTALE);
 	rcu_read_lock();
-	cb = slot_read(handle_slot(handle));
+	cb = slot_read(upcall_handle_slot(handle));
 	if (!cb || xa_is_value(cb) || cb->handle != handle || !refcount_inc_not_zero(&cb->refs))
 		cb = ERR_PTR(-ESTALE);
 	rcu_read_unlock();
 	return cb;
+}
+
+/**
+ * upcall_registry_at() - The callback in a slot
+ * @slot: Where one is published that is not GONE, as the caller knows by the lock of its peer.
+ *
+ * Context: Under that lock.
+ * Return: It.
+ */
+struct upcall_callback *upcall_registry_at(u32 slot)
+{
+	return *slot_at(slot);
 }
 
 /**
@@ -340,7 +345,7 @@ struct upcall_callback *upcall_registry_next(u32 *slot)
  */
 int upcall_registry_grave(u64 handle, struct upcall_death *death)
 {
-	u32 slot = handle_slot(handle), generation = handle_generation(handle);
+	u32 slot = upcall_handle_slot(handle), generation = handle_generation(handle);
 	const struct upcall_grave *grave = &graves[slot % UPCALL_GRAVES];
 	int err = -ESTALE;
 	void *entry;

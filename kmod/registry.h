@@ -3,7 +3,16 @@
 #define _UPCALL_REGISTRY_H
 
 #include <linux/types.h>
+#include "limits.h"
 #include "owner.h"
+
+/* No slot. Slots are used from 0 to the one before it. */
+#define UPCALL_SLOT_NONE	((1U << UPCALL_SLOT_BITS) - 1)
+
+static inline u32 upcall_handle_slot(u64 handle)
+{
+	return handle & ((1U << UPCALL_SLOT_BITS) - 1);
+}
 
 struct upcall_callback;
 
@@ -15,6 +24,7 @@ void upcall_registry_unreserve(u64 handle);
 void upcall_registry_publish(struct upcall_callback *cb);
 void upcall_registry_remove(struct upcall_callback *cb);
 struct upcall_callback *upcall_registry_get(u64 handle);
+struct upcall_callback *upcall_registry_at(u32 slot);
 struct upcall_callback *upcall_registry_next(u32 *slot);
 int upcall_registry_grave(u64 handle, struct upcall_death *death);
 

@@ -109,7 +109,7 @@ static void call_reply_locked(struct upcall_call *call, struct reply *reply)
 		swap(call->answer.fds, reply->fds);
 		call->answer.status = reply->status;
 		upcall_call_answer_locked(call, 0, UPCALL_STAGE_REPLIED);
-		call->cb->replied++;
+		call->cb->traffic->replied++;
 	}
 	trace_upcall_replied(call);
 	upcall_call_end_locked(call);

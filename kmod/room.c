@@ -42,7 +42,7 @@ static struct upcall_room *room_find_locked(struct upcall_callback *cb,
 	struct upcall_room *room;
 
 	lockdep_assert_held(&cb->peer->lock);
-	list_for_each_entry(room, &cb->rooms, link) {
+	list_for_each_entry(room, &cb->traffic->rooms, link) {
 		if (room->account == top)
 			return room;
 	}
@@ -73,7 +73,7 @@ struct upcall_room *upcall_room_get_locked(struct upcall_callback *cb,
 	INIT_LIST_HEAD(&room->calls);
 	room->refusals = RB_ROOT_CACHED;
 	INIT_WORK(&room->work, room_work);
-	list_add_tail(&room->link, &cb->rooms);
+	list_add_tail(&room->link, &cb->traffic->rooms);
 	return room;
 }
 
@@ -108,7 +108,7 @@ static struct upcall_refusal *room_first_refusal(struct upcall_room *room)
 static bool room_admit_locked(struct upcall_room *room)
 {
 	struct upcall_call *call = room_first_call(room);
-	struct upcall_pool *pool = &room->cb->pool;
+	struct upcall_pool *pool = &room->cb->traffic->pool;
 	struct upcall_share *share;
 
 	if (!call)
@@ -146,7 +146,7 @@ static void room_wake_locked(struct upcall_room *room, struct upcall_refusal *re
 
 static bool room_fits_locked(struct upcall_room *room, u32 bytes)
 {
-	return upcall_pool_has_room(&room->cb->pool, room->account, bytes);
+	return upcall_pool_has_room(&room->cb->traffic->pool, room->account, bytes);
 }
 
 /* Whether somebody in it could go ahead. */
@@ -220,7 +220,7 @@ bool upcall_room_has_waiters_locked(struct upcall_callback *cb, struct upcall_ac
 {
 	struct upcall_room *room;
 
-	if (list_empty(&cb->rooms))
+	if (list_empty(&cb->traffic->rooms))
 		return false;
 	room = room_find_locked(cb, account_top(account));
 	return room && !list_empty(&room->calls);
@@ -244,7 +244,7 @@ int upcall_room_wait_locked(struct upcall_call *call)
 
 	if (!room)
 		return -ENOMEM;
-	if (upcall_pool_hold(&cb->pool, account))
+	if (upcall_pool_hold(&cb->traffic->pool, account))
 		goto out_tidy;
 	if (upcall_call_identify_locked(call))
 		goto out_unhold;
@@ -254,7 +254,7 @@ int upcall_room_wait_locked(struct upcall_call *call)
 	return 0;
 
 out_unhold:
-	upcall_pool_unhold(&cb->pool, account);
+	upcall_pool_unhold(&cb->traffic->pool, account);
 out_tidy:
 	upcall_room_tidy_locked(room);
 	return -ENOMEM;
@@ -281,7 +281,7 @@ bool upcall_room_leave_locked(struct upcall_call *call, int err)
 		return false;
 	list_del_init(&call->cb_link);
 	call->room = NULL;
-	upcall_pool_unhold(&cb->pool, call->from->account);
+	upcall_pool_unhold(&cb->traffic->pool, call->from->account);
 	upcall_call_answer_locked(call, err, UPCALL_STAGE_NOT_DELIVERED);
 	room_go_on_locked(room);
 	return true;
@@ -302,16 +302,16 @@ void upcall_room_freed_locked(struct upcall_callback *cb)
 	LIST_HEAD(served);
 
 	lockdep_assert_held(&cb->peer->lock);
-	if (likely(list_empty(&cb->rooms)) || cb->state != UPCALL_CB_LIVE)
+	if (likely(list_empty(&cb->traffic->rooms)) || cb->state != UPCALL_CB_LIVE)
 		return;
-	list_for_each_entry_safe(room, next, &cb->rooms, link) {
-		if (cb->pool.calls >= cb->pool.max_calls)
+	list_for_each_entry_safe(room, next, &cb->traffic->rooms, link) {
+		if (cb->traffic->pool.calls >= cb->traffic->pool.max_calls)
 			break;
 		if (room_serve_locked(room, 1))
 			list_move_tail(&room->link, &served);
 		room_go_on_locked(room);
 	}
-	list_splice_tail(&served, &cb->rooms);
+	list_splice_tail(&served, &cb->traffic->rooms);
 }
 
 /**
@@ -325,7 +325,7 @@ struct upcall_call *upcall_room_first_locked(struct upcall_callback *cb)
 {
 	struct upcall_room *room;
 
-	list_for_each_entry(room, &cb->rooms, link) {
+	list_for_each_entry(room, &cb->traffic->rooms, link) {
 		if (!list_empty(&room->calls))
 			return room_first_call(room);
 	}
@@ -345,7 +345,9 @@ bool upcall_room_retired_locked(struct upcall_callback *cb)
 	struct upcall_room *room, *next;
 	struct upcall_refusal *refusal;
 
-	list_for_each_entry_safe(room, next, &cb->rooms, link) {
+	if (!cb->traffic)
+		return false;	/* it was never called */
+	list_for_each_entry_safe(room, next, &cb->traffic->rooms, link) {
 		while ((refusal = room_first_refusal(room))) {
 			if (!peers--)
 				return true;

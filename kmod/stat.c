@@ -26,26 +26,34 @@ static void callback_stat_owner(struct upcall_callback *cb, struct upcall_stat *
 	memcpy(stat->label, cb->label, sizeof(stat->label));
 	stat->signature = cb->signature;
 	stat->max_arg = cb->max_arg;
-	stat->max_queued_calls = cb->pool.max_calls;
-	stat->max_queued_bytes = cb->pool.max_bytes;
+	stat->max_queued_calls = cb->max_queued_calls;
+	stat->max_queued_bytes = cb->max_queued_bytes;
+}
+
+static void callback_stat_traffic(struct upcall_callback *cb, struct upcall_stat *stat)
+{
+	const struct upcall_traffic *traffic = cb->traffic;
+
+	stat->queued = traffic->pool.calls;
+	stat->queued_bytes = traffic->pool.bytes;
+	stat->running = traffic->nrunning;
+	stat->stubs = upcall_stub_count_locked(cb);
+	stat->calls = traffic->seq;
+	stat->delivered = traffic->delivered;
+	stat->replied = traffic->replied;
+	stat->refused = traffic->refused;
+	stat->queued_ns = traffic->queued_ns;
+	stat->run_ns = traffic->run_ns;
 }
 
 static void callback_stat_own(struct upcall_callback *cb, struct upcall_stat *stat)
 {
 	stat->owned = 1;
 	stat->word = cb->word;
-	stat->cookie = cb->cookie;
+	stat->cookie = cb->released.cookie;
 	stat->registered_ns = ktime_to_ns(upcall_time_show(cb->registered));
-	stat->queued = cb->pool.calls;
-	stat->queued_bytes = cb->pool.bytes;
-	stat->running = cb->nrunning;
-	stat->stubs = upcall_stub_count_locked(cb);
-	stat->calls = cb->seq;
-	stat->delivered = cb->delivered;
-	stat->replied = cb->replied;
-	stat->refused = cb->refused;
-	stat->queued_ns = cb->queued_ns;
-	stat->run_ns = cb->run_ns;
+	if (cb->traffic)	/* else it was never called */
+		callback_stat_traffic(cb, stat);
 }
 
 static void stat_death(struct upcall_stat *stat, const struct upcall_death *death)
@@ -54,6 +62,14 @@ static void stat_death(struct upcall_stat *stat, const struct upcall_death *deat
 	stat->exit_status = death->exit_status;
 	stat->died_ns = death->when ? ktime_to_ns(upcall_time_show(death->when)) : 0;
 	stat->word = death->word;
+}
+
+static void callback_stat_death(struct upcall_callback *cb, struct upcall_stat *stat)
+{
+	struct upcall_death death;
+
+	upcall_callback_death(cb, &death);
+	stat_death(stat, &death);
 }
 
 /* What those may know who may call it, and its owner. */
@@ -65,7 +81,7 @@ static void callback_stat(struct upcall_callback *cb, bool own, struct upcall_st
 	if (own)
 		callback_stat_own(cb, stat);
 	if (cb->state != UPCALL_CB_LIVE)
-		stat_death(stat, &cb->death);
+		callback_stat_death(cb, stat);
 	spin_unlock(&cb->peer->lock);
 }
 
@@ -88,7 +104,7 @@ void upcall_callback_stat_stub(struct upcall_callback *cb, struct upcall_stat *s
 		return;
 	}
 	stat->state = UPCALL_STATE_DEAD;
-	stat_death(stat, &cb->death);
+	callback_stat_death(cb, stat);
 }
 
 /**

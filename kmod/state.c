@@ -57,9 +57,9 @@ static void call_serial_next_locked(struct upcall_callback *cb)
 	struct upcall_call *call;
 
 	if (!(cb->flags & UPCALL_REGISTER_SERIAL) || cb->state != UPCALL_CB_LIVE ||
-	    !list_empty(&cb->running))
+	    !list_empty(&cb->traffic->running))
 		return;
-	call = list_first_entry_or_null(&cb->queued, struct upcall_call, cb_link);
+	call = list_first_entry_or_null(&cb->traffic->queued, struct upcall_call, cb_link);
 	if (call && !upcall_event_node_waits(&call->node))
 		upcall_call_ready_locked(call, false);
 }
@@ -72,7 +72,7 @@ static struct upcall_call *call_latest_locked(struct upcall_call *call)
 
 	if (!(call->flags & UPCALL_CALL_LATEST))
 		return NULL;
-	list_for_each_entry_reverse(old, &call->cb->queued, cb_link) {
+	list_for_each_entry_reverse(old, &call->cb->traffic->queued, cb_link) {
 		if (!reach--)
 			return NULL;
 		if (!upcall_call_same_caller(old, call))
@@ -89,25 +89,25 @@ static struct upcall_call *call_latest_locked(struct upcall_call *call)
 /* Room in the queue, and an id. With @old, the place and the share of that one. */
 static int call_admit_locked(struct upcall_call *call, struct upcall_call *old)
 {
-	struct upcall_callback *cb = call->cb;
+	struct upcall_traffic *traffic = call->cb->traffic;
 	int err;
 
 	if (old) {
-		err = upcall_pool_swap(&cb->pool, old->share, old->arg_len, call->arg_len);
+		err = upcall_pool_swap(&traffic->pool, old->share, old->arg_len, call->arg_len);
 		call->share = old->share;
 	} else {
-		call->share = upcall_pool_take(&cb->pool, call->from->account, call->arg_len);
+		call->share = upcall_pool_take(&traffic->pool, call->from->account, call->arg_len);
 		err = PTR_ERR_OR_ZERO(call->share);
 	}
 	if (err) {
-		cb->refused += err == -EAGAIN && !call->wait_room;
+		traffic->refused += err == -EAGAIN && !call->wait_room;
 		return err;
 	}
 	err = upcall_call_identify_locked(call);
 	if (err && old)		/* not asked again: what has a place may be above its half by now */
-		upcall_pool_resize(&cb->pool, old->share, call->arg_len, old->arg_len);
+		upcall_pool_resize(&traffic->pool, old->share, call->arg_len, old->arg_len);
 	else if (err)
-		upcall_pool_drop(&cb->pool, call->share, call->arg_len);
+		upcall_pool_drop(&traffic->pool, call->share, call->arg_len);
 	return err;
 }
 
@@ -126,7 +126,7 @@ static void call_queued_locked(struct upcall_call *call)
 {
 	call->state = UPCALL_QUEUED;
 	call->queued_at = ktime_get();
-	call->seq = ++call->cb->seq;
+	call->seq = ++call->cb->traffic->seq;
 	if (call->wait_room && (call->flags & UPCALL_CALL_ONEWAY))
 		upcall_call_answer_locked(call, 0, UPCALL_STAGE_NOT_DELIVERED);
 	else if (call->flags & UPCALL_CALL_ONEWAY)
@@ -144,7 +144,7 @@ void upcall_call_enqueue_locked(struct upcall_call *call)
 
 	lockdep_assert_held(&cb->peer->lock);
 	call_queued_locked(call);
-	list_add_tail(&call->cb_link, &cb->queued);
+	list_add_tail(&call->cb_link, &cb->traffic->queued);
 	cb->peer->nqueued++;
 	if (cb->flags & UPCALL_REGISTER_SERIAL)
 		call_serial_next_locked(cb);
@@ -251,7 +251,7 @@ bool upcall_call_answer_locked(struct upcall_call *call, int err, u32 stage)
 	/* In @running, those without an answer come first. A reply ends the call at once. */
 	if (stage != UPCALL_STAGE_REPLIED &&
 	    (call->state == UPCALL_TAKEN || call->state == UPCALL_DELIVERED))
-		list_move_tail(&call->cb_link, &call->cb->running);
+		list_move_tail(&call->cb_link, &call->cb->traffic->running);
 	/* Pairs with invoke_sleep(): who sees it sees all of @answer. */
 	smp_store_release(&call->answered, true);
 	if (call->caller && call->state != UPCALL_NEW)
@@ -294,7 +294,7 @@ static void call_uncharge_heir_locked(struct upcall_call *call)
 /* Out of the pool that QUEUED and TAKEN calls fill. */
 static void call_leave_pool_locked(struct upcall_call *call)
 {
-	upcall_pool_drop(&call->cb->pool, call->share, call->arg_len);
+	upcall_pool_drop(&call->cb->traffic->pool, call->share, call->arg_len);
 	call_owner(call)->nqueued--;
 }
 
@@ -315,8 +315,8 @@ void upcall_call_end_locked(struct upcall_call *call)
 	lockdep_assert_held(&owner->lock);
 	if (delivered) {
 		now = call->answer.stage == UPCALL_STAGE_REPLIED ? call->answer.when : ktime_get();
-		cb->run_ns += ktime_to_ns(ktime_sub(now, call->taken_at));
-		cb->nrunning--;
+		cb->traffic->run_ns += ktime_to_ns(ktime_sub(now, call->taken_at));
+		cb->traffic->nrunning--;
 		owner->nrunning--;
 	} else {
 		call_leave_pool_locked(call);
@@ -382,11 +382,11 @@ bool upcall_call_delivered_locked(struct upcall_call *call)
 	lockdep_assert_held(&cb->peer->lock);
 	call_leave_pool_locked(call);
 	call->state = UPCALL_DELIVERED;
-	cb->nrunning++;
+	cb->traffic->nrunning++;
 	cb->peer->nrunning++;
-	cb->delivered++;
+	cb->traffic->delivered++;
 	if (!call->ran)
-		cb->queued_ns += ktime_to_ns(ktime_sub(call->taken_at, call->queued_at));
+		cb->traffic->queued_ns += ktime_to_ns(ktime_sub(call->taken_at, call->queued_at));
 	trace_upcall_delivered(call);
 	upcall_room_freed_locked(cb);
 	if (call->flags & UPCALL_CALL_ENDED) {

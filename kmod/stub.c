@@ -50,7 +50,9 @@ static int stubs_make(struct upcall_callback *cb)
 {
 	struct upcall_stubs *stubs;
 
-	if (READ_ONCE(cb->stubs))
+	if (upcall_traffic_need(cb))
+		return -ENOMEM;
+	if (READ_ONCE(cb->traffic->stubs))
 		return 0;
 	stubs = kzalloc(sizeof(*stubs), GFP_KERNEL_ACCOUNT);
 	if (!stubs)
@@ -59,9 +61,9 @@ static int stubs_make(struct upcall_callback *cb)
 	upcall_event_node_init(&stubs->unreferenced, UPCALL_EVENT_UNREFERENCED);
 	init_waitqueue_head(&stubs->wait);
 	spin_lock(&cb->peer->lock);
-	if (!cb->stubs) {
+	if (!cb->traffic->stubs) {
 		/* Pairs with upcall_stub_wake(), which has no lock. */
-		smp_store_release(&cb->stubs, stubs);
+		smp_store_release(&cb->traffic->stubs, stubs);
 		stubs = NULL;
 	}
 	spin_unlock(&cb->peer->lock);
@@ -99,9 +101,9 @@ static int stub_open(struct stub *stub)
 	if (cb->state != UPCALL_CB_LIVE) {
 		err = -ESTALE;
 	} else {
-		cb->stubs->count++;
-		cb->stubs->again = false;
-		upcall_event_node_drop(&cb->stubs->unreferenced);
+		cb->traffic->stubs->count++;
+		cb->traffic->stubs->again = false;
+		upcall_event_node_drop(&cb->traffic->stubs->unreferenced);
 		stub->counted = true;
 	}
 	spin_unlock(&cb->peer->lock);
@@ -111,10 +113,10 @@ static int stub_open(struct stub *stub)
 /* The last stub was closed: its owner wants to know. */
 static void stubs_unreferenced_locked(struct upcall_callback *cb)
 {
-	struct upcall_event_node *node = &cb->stubs->unreferenced;
+	struct upcall_event_node *node = &cb->traffic->stubs->unreferenced;
 
 	if (node->taken) {
-		cb->stubs->again = true;
+		cb->traffic->stubs->again = true;
 	} else {
 		upcall_event_node_queue(node, &cb->peer->events);
 		upcall_peer_wake_locked(cb->peer, node->type);
@@ -131,7 +133,7 @@ static void stub_close(struct stub *stub)
 	bool retire = false;
 
 	spin_lock(&cb->peer->lock);
-	if (!--cb->stubs->count && cb->state == UPCALL_CB_LIVE) {
+	if (!--cb->traffic->stubs->count && cb->state == UPCALL_CB_LIVE) {
 		if (cb->flags & UPCALL_REGISTER_UNREFERENCED)
 			stubs_unreferenced_locked(cb);
 		retire = cb->flags & UPCALL_REGISTER_AUTO_RELEASE;
@@ -180,7 +182,7 @@ static __poll_t stub_fop_poll(struct file *file, poll_table *wait)
 	struct upcall_ident *ident;
 	__poll_t mask = 0;
 
-	poll_wait(file, &stub->cb->stubs->wait, wait);
+	poll_wait(file, &stub->cb->traffic->stubs->wait, wait);
 	poll_wait(file, &stub->peer->poll_wait, wait);
 	if (READ_ONCE(stub->cb->state) != UPCALL_CB_LIVE)
 		return EPOLLHUP | EPOLLERR;
@@ -317,10 +319,10 @@ struct upcall_callback *upcall_stub_callback_get(u64 number)
 void upcall_stub_closing_locked(struct upcall_callback *cb)
 {
 	lockdep_assert_held(&cb->peer->lock);
-	if (!cb->stubs)
+	if (!cb->traffic || !cb->traffic->stubs)
 		return;
-	cb->stubs->again = false;
-	upcall_event_node_drop(&cb->stubs->unreferenced);
+	cb->traffic->stubs->again = false;
+	upcall_event_node_drop(&cb->traffic->stubs->unreferenced);
 }
 
 /**
@@ -332,7 +334,8 @@ void upcall_stub_closing_locked(struct upcall_callback *cb)
 void upcall_stub_wake(struct upcall_callback *cb)
 {
 	/* Set before it was last live, if ever: EXPORT makes it under the lock, then looks. */
-	struct upcall_stubs *stubs = READ_ONCE(cb->stubs);
+	struct upcall_traffic *traffic = READ_ONCE(cb->traffic);
+	struct upcall_stubs *stubs = traffic ? READ_ONCE(traffic->stubs) : NULL;
 
 	if (stubs)
 		wake_up_interruptible_poll(&stubs->wait, EPOLLHUP | EPOLLERR);
@@ -348,7 +351,7 @@ void upcall_stub_wake(struct upcall_callback *cb)
 u32 upcall_stub_count_locked(const struct upcall_callback *cb)
 {
 	lockdep_assert_held(&cb->peer->lock);
-	return cb->stubs ? cb->stubs->count : 0;
+	return cb->traffic && cb->traffic->stubs ? cb->traffic->stubs->count : 0;
 }
 
 /**
@@ -361,8 +364,8 @@ u32 upcall_stub_count_locked(const struct upcall_callback *cb)
 bool upcall_stub_returned_locked(struct upcall_callback *cb)
 {
 	lockdep_assert_held(&cb->peer->lock);
-	cb->stubs->again = false;
-	return cb->state == UPCALL_CB_LIVE && !cb->stubs->count;
+	cb->traffic->stubs->again = false;
+	return cb->state == UPCALL_CB_LIVE && !cb->traffic->stubs->count;
 }
 
 /**
@@ -373,7 +376,7 @@ bool upcall_stub_returned_locked(struct upcall_callback *cb)
  */
 void upcall_stub_told(struct upcall_callback *cb)
 {
-	struct upcall_stubs *stubs = cb->stubs;
+	struct upcall_stubs *stubs = cb->traffic->stubs;
 
 	spin_lock(&cb->peer->lock);
 	stubs->unreferenced.taken = false;

@@ -72,7 +72,7 @@ static void submit_say_callback(struct upcall_invoke *args, struct upcall_callba
 
 	spin_lock(&cb->peer->lock);
 	if (cb->state != UPCALL_CB_LIVE)
-		death = cb->death;
+		upcall_callback_death(cb, &death);
 	spin_unlock(&cb->peer->lock);
 	submit_say_death(args, &death);
 }

@@ -27,8 +27,8 @@ DECLARE_EVENT_CLASS(upcall_callback_class,
 	TP_fast_assign(
 		__entry->handle = cb->handle;
 		__entry->peer = READ_ONCE(cb->peer->id);
-		__entry->reason = cb->death.reason;
-		__entry->calls = cb->seq;
+		__entry->reason = cb->reason;
+		__entry->calls = cb->traffic ? cb->traffic->seq : 0;
 		memcpy(__entry->label, cb->label, UPCALL_MAX_LABEL);
 		__entry->label[UPCALL_MAX_LABEL] = '\0';
 	),
