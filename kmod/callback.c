@@ -6,6 +6,7 @@
 #include <linux/user_namespace.h>
 #include "access.h"
 #include "callback.h"
+#include "hook.h"
 #include "main.h"
 #include "peer.h"
 #include "quota.h"
@@ -37,12 +38,47 @@ void upcall_callback_exit(void)
 	kmem_cache_destroy(callback_cache);
 }
 
-static struct upcall_callback *callback_new(struct upcall_peer *peer,
-					    const struct upcall_register *args)
+static void callback_free_rcu(struct rcu_head *rcu)
+{
+	kmem_cache_free(callback_cache, container_of(rcu, struct upcall_callback, rcu));
+}
+
+/* Nobody has a reference. A lookup under RCU may still look at its count, and at its handle. */
+static void callback_free(struct upcall_callback *cb)
+{
+	upcall_ident_put(cb->ident);
+	upcall_peer_put(cb->peer);
+	call_rcu(&cb->rcu, callback_free_rcu);
+}
+
+/* One of those that the peer keeps, with the calling process as its @ident; or NULL. */
+static struct upcall_callback *callback_take_spare(struct upcall_peer *peer)
 {
 	struct upcall_callback *cb;
+	bool known;
 
-	cb = kmem_cache_zalloc(callback_cache, GFP_KERNEL);
+	spin_lock(&peer->lock);
+	cb = peer->spare_callbacks;
+	if (cb) {
+		peer->spare_callbacks = cb->spare;
+		peer->nspare_callbacks--;
+	}
+	known = cb && cb->ident == peer->ident;
+	spin_unlock(&peer->lock);
+	if (!cb || (known && upcall_ident_is_current(cb->ident)))
+		return cb;
+	upcall_ident_put(cb->ident);
+	cb->ident = upcall_peer_ident(peer);
+	if (cb->ident)
+		return cb;
+	callback_free(cb);
+	return NULL;
+}
+
+static struct upcall_callback *callback_alloc(struct upcall_peer *peer)
+{
+	struct upcall_callback *cb = kmem_cache_zalloc(callback_cache, GFP_KERNEL);
+
 	if (!cb)
 		return NULL;
 	cb->ident = upcall_peer_ident(peer);
@@ -50,9 +86,19 @@ static struct upcall_callback *callback_new(struct upcall_peer *peer,
 		kmem_cache_free(callback_cache, cb);
 		return NULL;
 	}
-	upcall_access_set(cb, args);
-	refcount_set(&cb->refs, 1);
 	cb->peer = upcall_peer_ref(peer);
+	upcall_event_node_init(&cb->released, UPCALL_EVENT_RELEASED);
+	return cb;
+}
+
+static struct upcall_callback *callback_new(struct upcall_peer *peer,
+					    const struct upcall_register *args)
+{
+	struct upcall_callback *cb = callback_take_spare(peer) ?: callback_alloc(peer);
+
+	if (!cb)
+		return NULL;
+	upcall_access_set(cb, args);
 	memcpy(cb->label, args->label, sizeof(cb->label));
 	cb->signature = args->signature;
 	cb->flags = args->flags;
@@ -60,9 +106,14 @@ static struct upcall_callback *callback_new(struct upcall_peer *peer,
 	cb->max_queued_calls = args->max_queued_calls;
 	cb->max_queued_bytes = args->max_queued_bytes;
 	cb->registered = ktime_get();
+	cb->state = UPCALL_CB_LIVE;
+	cb->reason = 0;
 	cb->word = args->word;
-	upcall_event_node_init(&cb->released, UPCALL_EVENT_RELEASED);
 	cb->released.cookie = args->cookie;
+	cb->traffic = NULL;
+	WRITE_ONCE(cb->handle, 0);
+	smp_wmb();	/* pairs with upcall_registry_get(): it sees that it is another one */
+	refcount_set(&cb->refs, 1);
 	return cb;
 }
 
@@ -76,9 +127,21 @@ static void callback_free_traffic(struct upcall_traffic *traffic)
 	kfree(traffic);
 }
 
-static void callback_free_rcu(struct rcu_head *rcu)
+/* Keeps it for the next one, with its references to peer and ident. */
+static bool callback_recycle(struct upcall_callback *cb)
 {
-	kmem_cache_free(callback_cache, container_of(rcu, struct upcall_callback, rcu));
+	struct upcall_peer *peer = cb->peer;
+	bool keep;
+
+	spin_lock(&peer->lock);
+	keep = !peer->dead && peer->nspare_callbacks < UPCALL_SPARE_CALLBACKS;
+	if (keep) {
+		cb->spare = peer->spare_callbacks;
+		peer->spare_callbacks = cb;
+		peer->nspare_callbacks++;
+	}
+	spin_unlock(&peer->lock);
+	return keep;
 }
 
 /**
@@ -86,7 +149,8 @@ static void callback_free_rcu(struct rcu_head *rcu)
  * @cb: Not used by the caller any more.
  *
  * It was unpublished before the registry's reference was dropped, so a lookup under RCU
- * may still look at its count, which is zero, and at its handle; hence the grace period.
+ * may still look at its count, which is zero, and at its handle; hence the grace period. If it is
+ * kept for the next one of its peer meanwhile, what such a lookup gets has another handle.
  *
  * Context: Process context, with no lock of ours held.
  */
@@ -95,9 +159,29 @@ void upcall_callback_put(struct upcall_callback *cb)
 	if (!refcount_dec_and_test(&cb->refs))
 		return;
 	callback_free_traffic(cb->traffic);
-	upcall_ident_put(cb->ident);
-	upcall_peer_put(cb->peer);
-	call_rcu(&cb->rcu, callback_free_rcu);
+	if (!callback_recycle(cb))
+		callback_free(cb);
+}
+
+/**
+ * upcall_callback_drain() - Free the callbacks that a peer keeps for the next ones
+ * @peer: Dead: it keeps no others.
+ *
+ * Context: Process context, with no lock of ours held. The caller has a reference to @peer.
+ */
+void upcall_callback_drain(struct upcall_peer *peer)
+{
+	struct upcall_callback *cb, *next;
+
+	spin_lock(&peer->lock);
+	cb = peer->spare_callbacks;
+	peer->spare_callbacks = NULL;
+	peer->nspare_callbacks = 0;
+	spin_unlock(&peer->lock);
+	for (; cb; cb = next) {
+		next = cb->spare;
+		callback_free(cb);
+	}
 }
 
 /**
@@ -164,7 +248,7 @@ void upcall_callback_unlink_locked(struct upcall_callback *cb)
 }
 
 /* The step that makes it callable. Fails only if the peer ended meanwhile. */
-static int callback_publish(struct upcall_callback *cb)
+static int callback_publish(struct upcall_callback *cb, u64 handle)
 {
 	struct upcall_peer *peer = cb->peer;
 	int err = 0;
@@ -173,7 +257,7 @@ static int callback_publish(struct upcall_callback *cb)
 	if (peer->dead) {
 		err = -ESHUTDOWN;
 	} else {
-		upcall_registry_publish(cb);
+		upcall_registry_publish(cb, handle);
 		callback_link_locked(cb);
 		trace_upcall_registered(cb);
 	}
@@ -185,16 +269,17 @@ static int callback_publish(struct upcall_callback *cb)
  * upcall_callback_register() - Make a callback callable
  * @peer: The owner's.
  * @args: Checked by the caller.
- * @handle: Where its handle is to be written, before anyone can call it.
+ * @user: Where its handle is to be written, before anyone can call it.
  *
  * Context: Process context, may sleep.
  * Return: 0, or an error of REGISTER; nothing has changed then.
  */
 int upcall_callback_register(struct upcall_peer *peer, const struct upcall_register *args,
-			     u64 __user *handle)
+			     u64 __user *user)
 {
 	struct upcall_account *account;
 	struct upcall_callback *cb;
+	u64 handle;
 	int err;
 
 	cb = callback_new(peer, args);
@@ -204,18 +289,19 @@ int upcall_callback_register(struct upcall_peer *peer, const struct upcall_regis
 	err = upcall_charge(account, UPCALL_CALLBACKS, 1);
 	if (err)
 		goto out_put;
-	err = upcall_registry_reserve(&cb->handle);
+	err = upcall_registry_reserve(&handle);
 	if (err)
 		goto out_uncharge;
-	err = put_user(cb->handle, handle);
+	UPCALL_HOOK(reserved);
+	err = put_user(handle, user);
 	if (!err)
-		err = callback_publish(cb);
+		err = callback_publish(cb, handle);
 	if (err)
 		goto out_unreserve;
 	return 0;	/* it may have been released, and be gone */
 
 out_unreserve:
-	upcall_registry_unreserve(cb->handle);
+	upcall_registry_unreserve(handle);
 out_uncharge:
 	upcall_uncharge(account, UPCALL_CALLBACKS, 1);
 out_put:

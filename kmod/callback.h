@@ -61,7 +61,7 @@ struct upcall_traffic {
  * @refs: References: the registry's until GONE, one of each call and each lookup.
  * @access_uid: With UPCALL_ACCESS_UID. Constant, as all to @registered.
  * @access_gid: With UPCALL_ACCESS_GID.
- * @handle: What callers know.
+ * @handle: What callers know; 0 until it is published.
  * @peer: The owner's, referenced.
  * @ident: The owner as of REGISTER, referenced.
  * @label: For people.
@@ -81,6 +81,7 @@ struct upcall_traffic {
  * @next: Slot of the one behind it.
  * @released: The RELEASED event; its cookie is the callback's, whatever event that is for.
  * @traffic: NULL before the first call or stub. Set once, under the lock.
+ * @spare: The next one that its peer keeps, of those without references.
  * @rcu: Frees it when no lookup looks at @refs and @handle any more.
  *
  * There may be millions that are hardly ever called: what only calls need is in @traffic.
@@ -113,7 +114,10 @@ struct upcall_callback {
 	u32 prev;
 	u32 next;
 	struct upcall_event_node released;
-	struct upcall_traffic *traffic;
+	union {
+		struct upcall_traffic *traffic;
+		struct upcall_callback *spare;
+	};
 };
 
 /* A page holds 28 of them. */
@@ -131,7 +135,7 @@ void upcall_callback_exit(void);
 int upcall_rebind_check(const struct upcall_rebind *args);
 int upcall_release_check(const struct upcall_release *args);
 int upcall_callback_register(struct upcall_peer *peer, const struct upcall_register *args,
-			     u64 __user *handle);
+			     u64 __user *user);
 int upcall_traffic_make(struct upcall_callback *cb);
 void upcall_callback_unlink_locked(struct upcall_callback *cb);
 int upcall_callback_rebind(struct upcall_peer *peer, u64 handle, u32 flags, u64 cookie,
@@ -146,6 +150,7 @@ int upcall_callback_retire(struct upcall_callback *cb, enum upcall_retire how,
 void upcall_callback_end_locked(struct upcall_callback *cb);
 void upcall_callback_cancelled_locked(struct upcall_callback *cb);
 void upcall_callback_gone(struct upcall_callback *cb);
+void upcall_callback_drain(struct upcall_peer *peer);
 void upcall_callback_put(struct upcall_callback *cb);
 int upcall_callback_stat(struct upcall_peer *peer, struct upcall_stat *stat);
 void upcall_callback_stat_stub(struct upcall_callback *cb, struct upcall_stat *stat);

@@ -15,6 +15,7 @@
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/moduleparam.h>
+#include <linux/processor.h>
 #include <linux/sched.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
@@ -24,6 +25,7 @@
 #include "main.h"
 
 #define HOOK_LIMIT	(60 * HZ)
+#define HOOK_SPIN_LIMIT	(10 * HZ)	/* less than what RCU would call a stall */
 #define HOOK_NAME	24U
 #define HOOKS		32U
 
@@ -104,6 +106,29 @@ void upcall_hook_reach(const char *name)
 		return;
 	/* Idle: not killable, and nothing that the watch for hung tasks minds. */
 	wait_event_idle_timeout(hook_wait, READ_ONCE(hook->state) == HOOK_RESUMED, HOOK_LIMIT);
+	spin_lock(&hook_lock);
+	WRITE_ONCE(hook->state, HOOK_FREE);
+	spin_unlock(&hook_lock);
+}
+
+/**
+ * upcall_hook_spin() - A thread is at a point where it cannot sleep
+ * @name: Of the point.
+ *
+ * Context: Process context, perhaps under RCU; with no spinlock held.
+ */
+void upcall_hook_spin(const char *name)
+{
+	unsigned long until = jiffies + HOOK_SPIN_LIMIT;
+	struct hook *hook;
+
+	if (!READ_ONCE(hooks_armed))
+		return;
+	hook = hook_stop(name);
+	if (!hook)
+		return;
+	while (READ_ONCE(hook->state) != HOOK_RESUMED && time_before(jiffies, until))
+		cpu_relax();
 	spin_lock(&hook_lock);
 	WRITE_ONCE(hook->state, HOOK_FREE);
 	spin_unlock(&hook_lock);

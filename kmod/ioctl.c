@@ -91,11 +91,30 @@ long upcall_ioctl_info(void __user *user)
 #define REBIND_FLAGS	UPCALL_REBIND_WORD
 #define RELEASE_FLAGS	(UPCALL_RELEASE_ABORT | UPCALL_RELEASE_WORD)
 
+/* Each byte the same. */
+#define BYTES(byte)	(0x0101010101010101ULL * (byte))
+
+/* The lowest bit that is set stands in the first byte of @word that is zero. */
+static u64 word_zeros(u64 word)
+{
+	return (word - BYTES(1)) & ~word & BYTES(0x80);
+}
+
+/* Behind the first zero there is nothing else. */
+static bool word_is_padded(u64 word)
+{
+	u64 zeros = word_zeros(word);
+
+	return !zeros || !(word >> (__ffs64(zeros) & ~7));
+}
+
 static bool label_is_padded(const char *label)
 {
-	size_t len = strnlen(label, UPCALL_MAX_LABEL);
+	const __le64 *words = (const __le64 *)label;
+	u64 front = le64_to_cpu(words[0]), back = le64_to_cpu(words[1]);
 
-	return !memchr_inv(label + len, 0, UPCALL_MAX_LABEL - len);
+	static_assert(UPCALL_MAX_LABEL == 16 && !(offsetof(struct upcall_register, label) % 8));
+	return word_zeros(front) ? word_is_padded(front) && !back : word_is_padded(back);
 }
 
 static int register_check(const struct upcall_register *args)

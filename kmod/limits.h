@@ -60,6 +60,13 @@
 #define UPCALL_SPARE_BLOCK		1U
 #endif
 
+/* Callbacks that a peer keeps likewise, 9 KiB. */
+#ifdef CONFIG_KASAN
+#define UPCALL_SPARE_CALLBACKS		0U
+#else
+#define UPCALL_SPARE_CALLBACKS		64U
+#endif
+
 /* Calls that are ended under one hold of a peer's lock: some tens of microseconds. */
 #define UPCALL_BATCH_ENDED		64U
 

@@ -96,7 +96,8 @@
 /**
  * DOC: Lifetimes
  *
- * peer		references: its open file, each of its callbacks, each asynchronous call that
+ * peer		references: its open file, each of its callbacks, also those it keeps until its
+ *		end, each asynchronous call that
  *		it made, a queued death work, the work that ends an orphan. Its timer and the
  *		timer's work are stopped by its end, which every open file comes to.
  *		Freed after a grace period: LIST finds peers under RCU.
@@ -104,7 +105,9 @@
  *		of its stubs, each lookup, a receiver that copies RELEASED or UNREFERENCED, a
  *		refusal that waits for it,
  *		work for a room. Freed after a grace period:
- *		lookups are lockless, and take a reference unless it is zero.
+ *		lookups are lockless, and take a reference unless it is zero. Some are kept by
+ *		their peer for the next ones instead: a lookup that was late then has a
+ *		reference to another one, sees that by the handle, and drops it.
  * traffic	what calls need of a callback: from the first call or stub until that one's last
  *		reference. Whoever looks at it has one.
  * stub		its open file. Its peer is ended with it, and its calls. What all stubs of a

@@ -307,6 +307,7 @@ void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death
 	upcall_orphan_disarm(peer);
 	upcall_peer_give_up_calls(peer);
 	upcall_spare_drain(peer);
+	upcall_callback_drain(peer);
 	while ((cb = peer_first_callback(peer))) {
 		upcall_callback_retire(cb, UPCALL_RETIRE_DEATH, death);
 		upcall_callback_put(cb);

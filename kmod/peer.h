@@ -78,6 +78,9 @@ struct upcall_receiver {
  *	and their place in @incoming.
  * @nspares: How many, at most UPCALL_SPARE_CALLS.
  * @spares_low: The fewest that there were since the queue was last seen empty.
+ * @spare_callbacks: Callbacks that are GONE, by @spare, for the next ones: with their memory and
+ *	their references to this peer and its ident.
+ * @nspare_callbacks: How many, at most UPCALL_SPARE_CALLBACKS.
  * @nqueued: QUEUED and TAKEN calls.
  * @nrunning: DELIVERED calls.
  * @receivers: Threads that wait for events.
@@ -132,6 +135,8 @@ struct upcall_peer {
 	struct list_head spares;
 	u32 nspares;
 	u32 spares_low;
+	struct upcall_callback *spare_callbacks;
+	u32 nspare_callbacks;
 	u32 nqueued;
 	u32 nrunning;
 	u32 receivers;

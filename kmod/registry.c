@@ -3,7 +3,9 @@
  * Handle <-> callback.
  *
  * A handle is a slot and that slot's generation. Slots stand in pages, which are made as they are
- * needed and stay, so a lookup is two loads. What stands in a slot is
+ * needed and stay, so a lookup is two loads. No idr: with one REGISTER and RELEASE took 5,262
+ * instructions and not 3,834, and a stale handle 101 more; and 64 slots take 512 bytes here, not
+ * the 576 of a node and those above it. What stands in a slot is
  *
  *	NULL		it was never used, as all behind it
  *	a callback	live or retired
@@ -22,6 +24,7 @@
 #include <linux/vmalloc.h>
 #include <linux/xarray.h>
 #include "callback.h"
+#include "hook.h"
 #include "limits.h"
 #include "main.h"
 #include "registry.h"
@@ -58,7 +61,20 @@ static u64 salt[2];
 static unsigned int upcall_first_generation;
 module_param_named(first_generation, upcall_first_generation, uint, 0644);
 MODULE_PARM_DESC(first_generation, "Test build: generation of every new slot; 0: salted");
+
+static bool upcall_reuse;
+module_param_named(reuse, upcall_reuse, bool, 0644);
+MODULE_PARM_DESC(reuse, "Test build: a slot that was freed is used next");
 #endif
+
+static bool registry_reuses(void)
+{
+#ifdef UPCALL_TEST
+	return READ_ONCE(upcall_reuse);
+#else
+	return false;
+#endif
+}
 
 static u32 handle_generation(u64 handle)
 {
@@ -124,15 +140,18 @@ static u32 slot_first_generation(u32 slot)
 /* Behind the last one; @generation is to be issued next, if there is one left. */
 static void slot_free_locked(u32 slot, u32 generation)
 {
-	slot_write_locked(slot, vacant_make(generation, UPCALL_SLOT_NONE));
+	bool first = registry_reuses() || free_head == UPCALL_SLOT_NONE;
+
+	slot_write_locked(slot, vacant_make(generation, first ? free_head : UPCALL_SLOT_NONE));
 	if (generation > UPCALL_GENERATION_MAX)
 		return;		/* used up: retired */
-	if (free_tail == UPCALL_SLOT_NONE)
+	if (first)
 		free_head = slot;
 	else
 		slot_write_locked(free_tail,
 				  vacant_make(vacant_generation(*slot_at(free_tail)), slot));
-	free_tail = slot;
+	if (!first || free_tail == UPCALL_SLOT_NONE)
+		free_tail = slot;
 	free_count++;
 }
 
@@ -191,7 +210,7 @@ static int registry_reserve(u64 *handle, bool reuse)
 
 	spin_lock(&registry_lock);
 	/* As long as few are free take a new one, to leave the graves of those alone. */
-	if (free_count < UPCALL_GRAVES)
+	if (free_count < UPCALL_GRAVES && !(free_count && registry_reuses()))
 		err = slot_new_locked(handle);
 	if (free_count && (err == -ENOSPC || (err && reuse))) {
 		*handle = slot_reuse_locked();
@@ -236,17 +255,21 @@ void upcall_registry_unreserve(u64 handle)
 
 /**
  * upcall_registry_publish() - From here on the callback can be found
- * @cb: Whole, its handle reserved. The registry's reference is its first one.
+ * @cb: Whole, but for its handle. The registry's reference is its first one.
+ * @handle: As reserved.
  *
- * A slot that is reserved is nobody else's to write: no lock.
+ * A slot that is reserved is nobody else's to write: no lock. A lookup that is late, and found an
+ * earlier callback in the same memory and slot, may find this one by its handle: so it gets that
+ * only now, when nothing can fail any more.
  *
  * Context: Process context, under the lock of the owner's peer, which also keeps it from being
  *	removed before.
  */
-void upcall_registry_publish(struct upcall_callback *cb)
+void upcall_registry_publish(struct upcall_callback *cb, u64 handle)
 {
+	WRITE_ONCE(cb->handle, handle);
 	/* Pairs with slot_read(). */
-	smp_store_release(slot_at(upcall_handle_slot(cb->handle)), cb);
+	smp_store_release(slot_at(upcall_handle_slot(handle)), cb);
 }
 
 /**
@@ -281,15 +304,25 @@ void upcall_registry_remove(struct upcall_callback *cb)
 struct upcall_callback *upcall_registry_get(u64 handle)
 {
 	struct upcall_callback *cb;
+	bool same;
 
 	if (handle > UPCALL_MAX_HANDLE)
 		return ERR_PTR(-ESTALE);
 	rcu_read_lock();
 	cb = slot_read(upcall_handle_slot(handle));
-	if (!cb || xa_is_value(cb) || cb->handle != handle || !refcount_inc_not_zero(&cb->refs))
-		cb = ERR_PTR(-ESTALE);
+	UPCALL_HOOK_ATOMIC(found);
+	if (!cb || xa_is_value(cb) || READ_ONCE(cb->handle) != handle ||
+	    !refcount_inc_not_zero(&cb->refs)) {
+		rcu_read_unlock();
+		return ERR_PTR(-ESTALE);
+	}
+	smp_mb__after_atomic();	/* pairs with callback_new() */
+	same = READ_ONCE(cb->handle) == handle;
 	rcu_read_unlock();
-	return cb;
+	if (likely(same))
+		return cb;
+	upcall_callback_put(cb);	/* it was kept for another one since we found it */
+	return ERR_PTR(-ESTALE);
 }
 
 /**
@@ -304,6 +337,24 @@ struct upcall_callback *upcall_registry_at(u32 slot)
 	return *slot_at(slot);
 }
 
+/* What is in a slot, referenced; NULL: no callback. */
+static struct upcall_callback *registry_get_slot(u32 slot)
+{
+	struct upcall_callback *cb;
+	u64 handle = 0;
+
+	rcu_read_lock();
+	cb = slot_read(slot);
+	UPCALL_HOOK_ATOMIC(listing);
+	if (cb && !xa_is_value(cb))
+		handle = READ_ONCE(cb->handle);
+	rcu_read_unlock();
+	if (upcall_handle_slot(handle) != slot)
+		handle = 0;	/* by now it is another one, whose turn comes or was */
+	cb = handle ? upcall_registry_get(handle) : ERR_PTR(-ESTALE);
+	return IS_ERR(cb) ? NULL : cb;
+}
+
 /**
  * upcall_registry_next() - The first callback at or behind a slot, for LIST
  * @slot: Where to begin; set to the slot behind the one that was found.
@@ -316,19 +367,11 @@ struct upcall_callback *upcall_registry_next(u32 *slot)
 	struct upcall_callback *cb = NULL;
 	u32 at = *slot;
 
-	rcu_read_lock();
-	while (at < READ_ONCE(used)) {
-		cb = slot_read(at++);
-		if (cb && !xa_is_value(cb) && refcount_inc_not_zero(&cb->refs))
-			break;
-		cb = NULL;
-		if (!(at % 1024)) {
-			rcu_read_unlock();
+	while (!cb && at < READ_ONCE(used)) {
+		cb = registry_get_slot(at++);
+		if (!(at % 1024))
 			cond_resched();
-			rcu_read_lock();
-		}
 	}
-	rcu_read_unlock();
 	*slot = at;
 	return cb;
 }

@@ -21,7 +21,7 @@ void upcall_registry_exit(void);
 
 int upcall_registry_reserve(u64 *handle);
 void upcall_registry_unreserve(u64 handle);
-void upcall_registry_publish(struct upcall_callback *cb);
+void upcall_registry_publish(struct upcall_callback *cb, u64 handle);
 void upcall_registry_remove(struct upcall_callback *cb);
 struct upcall_callback *upcall_registry_get(u64 handle);
 struct upcall_callback *upcall_registry_at(u32 slot);

@@ -56,6 +56,14 @@ int upcall_callback_release(struct upcall_peer *peer, u64 handle, u32 flags, u64
 	return err;
 }
 
+static bool callback_is_busy_locked(const struct upcall_callback *cb)
+{
+	const struct upcall_traffic *traffic = cb->traffic;
+
+	return traffic && (!list_empty(&traffic->queued) || !list_empty(&traffic->running) ||
+			   traffic->cancelling);
+}
+
 /* What retiring does to one call. */
 static void callback_retire_call_locked(struct upcall_call *call, enum upcall_retire how)
 {
@@ -134,20 +142,34 @@ void upcall_callback_close_locked(struct upcall_callback *cb, const struct upcal
 	upcall_stub_closing_locked(cb);
 }
 
+/* Whether it has calls, or somebody waits for it. */
+static bool callback_is_idle_locked(const struct upcall_callback *cb)
+{
+	const struct upcall_traffic *traffic = cb->traffic;
+
+	return !traffic || (!callback_is_busy_locked(cb) && list_empty(&traffic->rooms) &&
+			    !traffic->stubs);
+}
+
+/* 1: it was idle, and that is all; 0: upcall_callback_retire_calls() is to follow; or -ESTALE. */
 static int callback_close(struct upcall_callback *cb, enum upcall_retire how,
 			  const struct upcall_death *death)
 {
-	int err = 0;
+	int ret = 0;
 
 	spin_lock(&cb->peer->lock);
-	if (cb->state == UPCALL_CB_LIVE)
+	if (cb->state == UPCALL_CB_LIVE) {
 		upcall_callback_close_locked(cb, death);
-	else if (how == UPCALL_RETIRE_CLOSE || cb->state != UPCALL_CB_CLOSING)
-		err = -ESTALE;
-	else if (death->set_word)
+		ret = callback_is_idle_locked(cb);
+		if (ret)
+			upcall_callback_end_locked(cb);
+	} else if (how == UPCALL_RETIRE_CLOSE || cb->state != UPCALL_CB_CLOSING) {
+		ret = -ESTALE;
+	} else if (death->set_word) {
 		cb->word = death->word;
+	}
 	spin_unlock(&cb->peer->lock);
-	return err;
+	return ret;
 }
 
 /**
@@ -178,24 +200,17 @@ void upcall_callback_retire_calls(struct upcall_callback *cb, enum upcall_retire
 int upcall_callback_retire(struct upcall_callback *cb, enum upcall_retire how,
 			   const struct upcall_death *death)
 {
-	int err;
+	int ret;
 
 	might_sleep();
-	err = callback_close(cb, how, death);
-	if (err && how != UPCALL_RETIRE_DEATH)
-		return err;
-	upcall_callback_retire_calls(cb, how);
+	ret = callback_close(cb, how, death);
+	if (ret < 0 && how != UPCALL_RETIRE_DEATH)
+		return ret;
+	if (ret <= 0)
+		upcall_callback_retire_calls(cb, how);
 	if (how == UPCALL_RETIRE_DEATH)
 		upcall_callback_gone(cb);
 	return 0;
-}
-
-static bool callback_is_busy_locked(const struct upcall_callback *cb)
-{
-	const struct upcall_traffic *traffic = cb->traffic;
-
-	return traffic && (!list_empty(&traffic->queued) || !list_empty(&traffic->running) ||
-			   traffic->cancelling);
 }
 
 /**
