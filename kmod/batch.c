@@ -428,9 +428,11 @@ void upcall_batch_commit(struct upcall_batch *batch, struct upcall_peer *peer)
 
 	list_for_each_entry_safe(node, next, &batch->events, link) {
 		list_del_init(&node->link);
-		if (node->type == UPCALL_EVENT_RELEASED)
+		if (node->type == UPCALL_EVENT_RELEASED) {
 			upcall_callback_gone(upcall_node_callback(node));
-		else if (node->type == UPCALL_EVENT_UNREFERENCED)
+			continue;
+		}
+		if (node->type == UPCALL_EVENT_UNREFERENCED)
 			upcall_stub_told(upcall_node_callback(node));
 		else if (node->type == UPCALL_EVENT_CALL)
 			batch_drop_arg(upcall_node_call(node));

@@ -43,14 +43,6 @@ static void callback_free_rcu(struct rcu_head *rcu)
 	kmem_cache_free(callback_cache, container_of(rcu, struct upcall_callback, rcu));
 }
 
-/* Nobody has a reference. A lookup under RCU may still look at its count, and at its handle. */
-static void callback_free(struct upcall_callback *cb)
-{
-	upcall_ident_put(cb->ident);
-	upcall_peer_put(cb->peer);
-	call_rcu(&cb->rcu, callback_free_rcu);
-}
-
 /* One of those that the peer keeps, with the calling process as its @ident; or NULL. */
 static struct upcall_callback *callback_take_spare(struct upcall_peer *peer)
 {
@@ -71,7 +63,7 @@ static struct upcall_callback *callback_take_spare(struct upcall_peer *peer)
 	cb->ident = upcall_peer_ident(peer);
 	if (cb->ident)
 		return cb;
-	callback_free(cb);
+	upcall_callback_free(cb);
 	return NULL;
 }
 
@@ -127,40 +119,72 @@ static void callback_free_traffic(struct upcall_traffic *traffic)
 	kfree(traffic);
 }
 
-/* Keeps it for the next one, with its references to peer and ident. */
-static bool callback_recycle(struct upcall_callback *cb)
+/* Nobody has a reference: keeps it for the next one, with its own to peer and ident. */
+static bool callback_keep_locked(struct upcall_callback *cb)
 {
 	struct upcall_peer *peer = cb->peer;
-	bool keep;
 
-	spin_lock(&peer->lock);
-	keep = !peer->dead && peer->nspare_callbacks < UPCALL_SPARE_CALLBACKS;
-	if (keep) {
-		cb->spare = peer->spare_callbacks;
-		peer->spare_callbacks = cb;
-		peer->nspare_callbacks++;
-	}
-	spin_unlock(&peer->lock);
-	return keep;
+	lockdep_assert_held(&peer->lock);
+	if (peer->dead || peer->nspare_callbacks >= UPCALL_SPARE_CALLBACKS)
+		return false;
+	cb->spare = peer->spare_callbacks;
+	peer->spare_callbacks = cb;
+	peer->nspare_callbacks++;
+	return true;
+}
+
+/**
+ * upcall_callback_free() - Nobody has a reference any more
+ * @cb: Not kept for the next one.
+ *
+ * It was unpublished before the registry's reference was dropped, so a lookup under RCU
+ * may still look at its count, which is zero, and at its handle; hence the grace period. If it is
+ * kept for the next one of its peer instead, what such a lookup gets has another handle.
+ *
+ * Context: Process context, with no lock of ours held.
+ */
+void upcall_callback_free(struct upcall_callback *cb)
+{
+	upcall_ident_put(cb->ident);
+	upcall_peer_put(cb->peer);
+	call_rcu(&cb->rcu, callback_free_rcu);
 }
 
 /**
  * upcall_callback_put() - Drop a reference
  * @cb: Not used by the caller any more.
  *
- * It was unpublished before the registry's reference was dropped, so a lookup under RCU
- * may still look at its count, which is zero, and at its handle; hence the grace period. If it is
- * kept for the next one of its peer meanwhile, what such a lookup gets has another handle.
- *
  * Context: Process context, with no lock of ours held.
  */
 void upcall_callback_put(struct upcall_callback *cb)
 {
+	struct upcall_peer *peer = cb->peer;
+	bool kept;
+
 	if (!refcount_dec_and_test(&cb->refs))
 		return;
 	callback_free_traffic(cb->traffic);
-	if (!callback_recycle(cb))
-		callback_free(cb);
+	spin_lock(&peer->lock);
+	kept = callback_keep_locked(cb);
+	spin_unlock(&peer->lock);
+	if (!kept)
+		upcall_callback_free(cb);
+}
+
+/**
+ * upcall_callback_put_locked() - Drop references, which may be the last ones
+ * @cb: Not used by the caller any more.
+ * @n: How many.
+ *
+ * Context: Under the lock of its peer.
+ * Return: True if it is the caller's to give to upcall_callback_free(), without the lock.
+ */
+bool upcall_callback_put_locked(struct upcall_callback *cb, int n)
+{
+	if (!refcount_sub_and_test(n, &cb->refs))
+		return false;
+	callback_free_traffic(cb->traffic);
+	return !callback_keep_locked(cb);
 }
 
 /**
@@ -180,7 +204,7 @@ void upcall_callback_drain(struct upcall_peer *peer)
 	spin_unlock(&peer->lock);
 	for (; cb; cb = next) {
 		next = cb->spare;
-		callback_free(cb);
+		upcall_callback_free(cb);
 	}
 }
 

@@ -151,7 +151,9 @@ void upcall_callback_end_locked(struct upcall_callback *cb);
 void upcall_callback_cancelled_locked(struct upcall_callback *cb);
 void upcall_callback_gone(struct upcall_callback *cb);
 void upcall_callback_drain(struct upcall_peer *peer);
+void upcall_callback_free(struct upcall_callback *cb);
 void upcall_callback_put(struct upcall_callback *cb);
+bool upcall_callback_put_locked(struct upcall_callback *cb, int n);
 int upcall_callback_stat(struct upcall_peer *peer, struct upcall_stat *stat);
 void upcall_callback_stat_stub(struct upcall_callback *cb, struct upcall_stat *stat);
 

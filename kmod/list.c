@@ -8,6 +8,7 @@
 #include "access.h"
 #include "call.h"
 #include "callback.h"
+#include "hook.h"
 #include "limits.h"
 #include "main.h"
 #include "owner.h"
@@ -63,10 +64,43 @@ static void list_fill_callback(struct upcall_list_callback *record, struct upcal
 	spin_unlock(&cb->peer->lock);
 }
 
+/* What is in a slot, referenced; NULL: no callback. */
+static struct upcall_callback *list_callback_get(u32 slot)
+{
+	struct upcall_callback *cb;
+	u64 handle = 0;
+
+	rcu_read_lock();
+	cb = upcall_registry_at(slot);
+	UPCALL_HOOK_ATOMIC(listing);
+	if (cb)
+		handle = READ_ONCE(cb->handle);
+	rcu_read_unlock();
+	if (upcall_handle_slot(handle) != slot)
+		return NULL;	/* by now it is another one, whose turn comes or was */
+	cb = upcall_registry_get(handle);
+	return IS_ERR(cb) ? NULL : cb;
+}
+
+/* The first one at or behind a slot, referenced; NULL at the end. @slot: what is behind it. */
+static struct upcall_callback *list_callback_next(u32 *slot)
+{
+	struct upcall_callback *cb = NULL;
+	u32 at = *slot;
+
+	while (!cb && at < upcall_registry_end()) {
+		cb = list_callback_get(at++);
+		if (!(at % 1024))
+			cond_resched();
+	}
+	*slot = at;
+	return cb;
+}
+
 static int list_next_callback(u64 *cursor, union record *record)
 {
 	u32 slot = min_t(u64, *cursor, UPCALL_CAP_CALLBACKS);
-	struct upcall_callback *cb = upcall_registry_next(&slot);
+	struct upcall_callback *cb = list_callback_next(&slot);
 	int ret = -EAGAIN;
 
 	*cursor = slot;

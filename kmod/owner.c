@@ -78,20 +78,6 @@ void upcall_ident_put(struct upcall_ident *ident)
 }
 
 /**
- * upcall_ident_is_current() - Whether it would come out the same if taken now
- * @ident: Any.
- *
- * Credentials are never changed in place, so the same pointer says the same.
- *
- * Context: Process context.
- * Return: True if so.
- */
-bool upcall_ident_is_current(const struct upcall_ident *ident)
-{
-	return ident->cred == current_cred() && ident->tgid == task_tgid(current);
-}
-
-/**
  * upcall_ident_same_user() - Same effective uid, user namespace and pid namespace
  * @a: One.
  * @b: The other.

@@ -2,14 +2,15 @@
 #ifndef _UPCALL_OWNER_H
 #define _UPCALL_OWNER_H
 
+#include <linux/cred.h>
 #include <linux/list.h>
 #include <linux/mmu_notifier.h>
 #include <linux/refcount.h>
+#include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/upcall.h>
 
-struct cred;
 struct pid;
 struct upcall_account;
 struct upcall_peer;
@@ -47,11 +48,19 @@ struct upcall_ids {
 struct upcall_ident *upcall_ident_new(void);
 struct upcall_ident *upcall_ident_ref(struct upcall_ident *ident);
 void upcall_ident_put(struct upcall_ident *ident);
-bool upcall_ident_is_current(const struct upcall_ident *ident);
 bool upcall_ident_same_user(const struct upcall_ident *a, const struct upcall_ident *b);
 bool upcall_ident_visible(const struct upcall_ident *ident);
 void upcall_ident_show(const struct upcall_ident *ident, struct upcall_ids *ids);
 u32 upcall_pid_show(struct pid *pid);
+
+/*
+ * Whether it would come out the same if taken now. Credentials are never changed in place, so the
+ * same pointer says the same.
+ */
+static inline bool upcall_ident_is_current(const struct upcall_ident *ident)
+{
+	return ident->cred == current_cred() && ident->tgid == task_tgid(current);
+}
 
 /**
  * struct upcall_death - Why a peer or a callback ended

@@ -310,7 +310,7 @@ void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death
 	upcall_callback_drain(peer);
 	while ((cb = peer_first_callback(peer))) {
 		upcall_callback_retire(cb, UPCALL_RETIRE_DEATH, death);
-		upcall_callback_put(cb);
+		upcall_callback_gone(cb);
 		cond_resched();
 	}
 }

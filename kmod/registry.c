@@ -109,13 +109,20 @@ static void **slot_at(u32 slot)
 	return pages[slot >> PAGE_SLOT_BITS] + slot % PAGE_SLOTS;
 }
 
-/* What stands in any slot. A callback is there for as long as RCU, or registry_lock, says. */
-static void *slot_read(u32 slot)
+/* Of any slot; NULL if it has no page. Pages stay. */
+static void **slot_place(u32 slot)
 {
-	void **page = READ_ONCE(pages[slot >> PAGE_SLOT_BITS]);
+	void **page = READ_ONCE(pages[slot >> PAGE_SLOT_BITS]);	/* pairs with registry_grow() */
 
-	/* Pairs with registry_grow() and upcall_registry_publish(). */
-	return page ? READ_ONCE(page[slot % PAGE_SLOTS]) : NULL;
+	return page ? page + slot % PAGE_SLOTS : NULL;
+}
+
+/* What stands there, if that is a callback: as long as RCU, or registry_lock, says. */
+static struct upcall_callback *slot_callback(void **place)
+{
+	void *entry = place ? READ_ONCE(*place) : NULL;	/* pairs with upcall_registry_publish() */
+
+	return xa_is_value(entry) ? NULL : entry;
 }
 
 static void slot_write_locked(u32 slot, void *entry)
@@ -195,7 +202,7 @@ static bool registry_grow(void)
 	spin_lock(&registry_lock);
 	at = &pages[min(used, UPCALL_SLOT_NONE - 1) >> PAGE_SLOT_BITS];
 	if (!*at) {
-		smp_store_release(at, page);	/* pairs with slot_read() */
+		smp_store_release(at, page);	/* pairs with slot_place() */
 		page = NULL;
 	}
 	spin_unlock(&registry_lock);
@@ -268,7 +275,7 @@ void upcall_registry_unreserve(u64 handle)
 void upcall_registry_publish(struct upcall_callback *cb, u64 handle)
 {
 	WRITE_ONCE(cb->handle, handle);
-	/* Pairs with slot_read(). */
+	/* Pairs with slot_callback(). */
 	smp_store_release(slot_at(upcall_handle_slot(handle)), cb);
 }
 
@@ -276,7 +283,7 @@ void upcall_registry_publish(struct upcall_callback *cb, u64 handle)
  * upcall_registry_remove() - From here on the callback cannot be found; its record can
  * @cb: Published, GONE. Its reference stays with the caller.
  *
- * Context: Process context, once for each.
+ * Context: Under the lock of its peer, once for each.
  */
 void upcall_registry_remove(struct upcall_callback *cb)
 {
@@ -304,15 +311,19 @@ void upcall_registry_remove(struct upcall_callback *cb)
 struct upcall_callback *upcall_registry_get(u64 handle)
 {
 	struct upcall_callback *cb;
+	void **place;
 	bool same;
 
-	if (handle > UPCALL_MAX_HANDLE)
+	/* Nor 0: what is being made, perhaps of what stood in slot 0, has that. */
+	if (handle - 1 >= UPCALL_MAX_HANDLE)
+		return ERR_PTR(-ESTALE);
+	place = slot_place(upcall_handle_slot(handle));
+	if (!slot_callback(place))	/* a first look, at the slot: most of the dead end here */
 		return ERR_PTR(-ESTALE);
 	rcu_read_lock();
-	cb = slot_read(upcall_handle_slot(handle));
+	cb = slot_callback(place);
 	UPCALL_HOOK_ATOMIC(found);
-	if (!cb || xa_is_value(cb) || READ_ONCE(cb->handle) != handle ||
-	    !refcount_inc_not_zero(&cb->refs)) {
+	if (!cb || READ_ONCE(cb->handle) != handle || !refcount_inc_not_zero(&cb->refs)) {
 		rcu_read_unlock();
 		return ERR_PTR(-ESTALE);
 	}
@@ -326,54 +337,27 @@ struct upcall_callback *upcall_registry_get(u64 handle)
 }
 
 /**
- * upcall_registry_at() - The callback in a slot
- * @slot: Where one is published that is not GONE, as the caller knows by the lock of its peer.
+ * upcall_registry_at() - The callback in a slot, borrowed
+ * @slot: Any below UPCALL_CAP_CALLBACKS.
  *
- * Context: Under that lock.
- * Return: It.
+ * Context: Under RCU, which keeps its memory, as any spinlock does. One that is not GONE stays what
+ *	it is as long as the lock of its peer is held.
+ * Return: It, or NULL: there is none.
  */
 struct upcall_callback *upcall_registry_at(u32 slot)
 {
-	return *slot_at(slot);
-}
-
-/* What is in a slot, referenced; NULL: no callback. */
-static struct upcall_callback *registry_get_slot(u32 slot)
-{
-	struct upcall_callback *cb;
-	u64 handle = 0;
-
-	rcu_read_lock();
-	cb = slot_read(slot);
-	UPCALL_HOOK_ATOMIC(listing);
-	if (cb && !xa_is_value(cb))
-		handle = READ_ONCE(cb->handle);
-	rcu_read_unlock();
-	if (upcall_handle_slot(handle) != slot)
-		handle = 0;	/* by now it is another one, whose turn comes or was */
-	cb = handle ? upcall_registry_get(handle) : ERR_PTR(-ESTALE);
-	return IS_ERR(cb) ? NULL : cb;
+	return slot_callback(slot_place(slot));
 }
 
 /**
- * upcall_registry_next() - The first callback at or behind a slot, for LIST
- * @slot: Where to begin; set to the slot behind the one that was found.
+ * upcall_registry_end() - How far a walk over all slots has to go
  *
- * Context: Process context.
- * Return: A callback with a reference, or NULL at the end.
+ * Context: Any context.
+ * Return: The first slot that was never used, as all behind it.
  */
-struct upcall_callback *upcall_registry_next(u32 *slot)
+u32 upcall_registry_end(void)
 {
-	struct upcall_callback *cb = NULL;
-	u32 at = *slot;
-
-	while (!cb && at < READ_ONCE(used)) {
-		cb = registry_get_slot(at++);
-		if (!(at % 1024))
-			cond_resched();
-	}
-	*slot = at;
-	return cb;
+	return READ_ONCE(used);
 }
 
 /**
@@ -390,13 +374,14 @@ int upcall_registry_grave(u64 handle, struct upcall_death *death)
 {
 	u32 slot = upcall_handle_slot(handle), generation = handle_generation(handle);
 	const struct upcall_grave *grave = &graves[slot % UPCALL_GRAVES];
+	void *entry, **place;
 	int err = -ESTALE;
-	void *entry;
 
 	if (!handle || handle > UPCALL_MAX_HANDLE)
 		return err;
 	spin_lock(&registry_lock);
-	entry = slot_read(slot);
+	place = slot_place(slot);
+	entry = place ? READ_ONCE(*place) : NULL;
 	if (grave->handle == handle) {
 		*death = grave->death;
 		err = 0;

@@ -25,7 +25,7 @@ void upcall_registry_publish(struct upcall_callback *cb, u64 handle);
 void upcall_registry_remove(struct upcall_callback *cb);
 struct upcall_callback *upcall_registry_get(u64 handle);
 struct upcall_callback *upcall_registry_at(u32 slot);
-struct upcall_callback *upcall_registry_next(u32 *slot);
+u32 upcall_registry_end(void);
 int upcall_registry_grave(u64 handle, struct upcall_death *death);
 
 #endif /* _UPCALL_REGISTRY_H */

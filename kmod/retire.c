@@ -15,6 +15,71 @@
 #include "stub.h"
 #include "trace.h"
 
+static bool callback_is_busy_locked(const struct upcall_callback *cb)
+{
+	const struct upcall_traffic *traffic = cb->traffic;
+
+	return traffic && (!list_empty(&traffic->queued) || !list_empty(&traffic->running) ||
+			   traffic->cancelling);
+}
+
+/* Whether it has calls, or somebody waits for it. */
+static bool callback_is_idle_locked(const struct upcall_callback *cb)
+{
+	const struct upcall_traffic *traffic = cb->traffic;
+
+	return !traffic || (!callback_is_busy_locked(cb) && list_empty(&traffic->rooms) &&
+			    !traffic->stubs);
+}
+
+/* Why it ends, once. */
+static void callback_die_locked(struct upcall_callback *cb, const struct upcall_death *death)
+{
+	lockdep_assert_held(&cb->peer->lock);
+	cb->reason = death->reason;
+	cb->exit_status = death->exit_status;
+	cb->died = death->when;
+	if (death->set_word)
+		cb->word = death->word;
+}
+
+static void callback_released_locked(struct upcall_callback *cb)
+{
+	struct upcall_peer *peer = cb->peer;
+
+	WRITE_ONCE(cb->state, UPCALL_CB_RELEASED);
+	upcall_event_node_queue(&cb->released, &peer->events);
+	upcall_peer_wake_locked(peer, UPCALL_EVENT_RELEASED);
+}
+
+/* From LIVE to RELEASED at once, if it is idle. */
+static bool callback_release_idle_locked(struct upcall_callback *cb,
+					 const struct upcall_death *death)
+{
+	if (cb->state != UPCALL_CB_LIVE || cb->peer->dead || !callback_is_idle_locked(cb))
+		return false;
+	callback_die_locked(cb, death);
+	callback_released_locked(cb);
+	return true;
+}
+
+/* The way of most: it is the peer's own, and idle. The lock keeps it: no reference is needed. */
+static bool callback_release_own(struct upcall_peer *peer, u64 handle,
+				 const struct upcall_death *death)
+{
+	struct upcall_callback *cb;
+	bool done;
+
+	if (handle > UPCALL_MAX_HANDLE)
+		return false;
+	spin_lock(&peer->lock);
+	cb = upcall_registry_at(upcall_handle_slot(handle));
+	done = cb && cb->peer == peer && READ_ONCE(cb->handle) == handle &&
+	       callback_release_idle_locked(cb, death);
+	spin_unlock(&peer->lock);
+	return done;
+}
+
 /**
  * upcall_callback_release() - RELEASE, by the owner or an administrator
  * @peer: The caller's.
@@ -36,9 +101,12 @@ int upcall_callback_release(struct upcall_peer *peer, u64 handle, u32 flags, u64
 		.word = word,
 		.set_word = flags & UPCALL_RELEASE_WORD,
 	};
-	struct upcall_callback *cb = upcall_registry_get(handle);
+	struct upcall_callback *cb;
 	int err;
 
+	if (likely(callback_release_own(peer, handle, &death)))
+		return 0;
+	cb = upcall_registry_get(handle);
 	if (IS_ERR(cb))
 		return PTR_ERR(cb);
 	if (cb->peer == peer) {
@@ -54,14 +122,6 @@ int upcall_callback_release(struct upcall_peer *peer, u64 handle, u32 flags, u64
 	}
 	upcall_callback_put(cb);
 	return err;
-}
-
-static bool callback_is_busy_locked(const struct upcall_callback *cb)
-{
-	const struct upcall_traffic *traffic = cb->traffic;
-
-	return traffic && (!list_empty(&traffic->queued) || !list_empty(&traffic->running) ||
-			   traffic->cancelling);
 }
 
 /* What retiring does to one call. */
@@ -134,21 +194,8 @@ void upcall_callback_close_locked(struct upcall_callback *cb, const struct upcal
 {
 	lockdep_assert_held(&cb->peer->lock);
 	WRITE_ONCE(cb->state, UPCALL_CB_CLOSING);
-	cb->reason = death->reason;
-	cb->exit_status = death->exit_status;
-	cb->died = death->when;
-	if (death->set_word)
-		cb->word = death->word;
+	callback_die_locked(cb, death);
 	upcall_stub_closing_locked(cb);
-}
-
-/* Whether it has calls, or somebody waits for it. */
-static bool callback_is_idle_locked(const struct upcall_callback *cb)
-{
-	const struct upcall_traffic *traffic = cb->traffic;
-
-	return !traffic || (!callback_is_busy_locked(cb) && list_empty(&traffic->rooms) &&
-			    !traffic->stubs);
 }
 
 /* 1: it was idle, and that is all; 0: upcall_callback_retire_calls() is to follow; or -ESTALE. */
@@ -191,7 +238,8 @@ void upcall_callback_retire_calls(struct upcall_callback *cb, enum upcall_retire
 /**
  * upcall_callback_retire() - End a callback
  * @cb: In any state; the caller has a reference.
- * @how: What becomes of calls that were delivered.
+ * @how: What becomes of calls that were delivered. After UPCALL_RETIRE_DEATH it is
+ *	upcall_callback_gone().
  * @death: Why. The first one stays.
  *
  * Context: Process context, may sleep: it may have thousands of calls.
@@ -208,8 +256,6 @@ int upcall_callback_retire(struct upcall_callback *cb, enum upcall_retire how,
 		return ret;
 	if (ret <= 0)
 		upcall_callback_retire_calls(cb, how);
-	if (how == UPCALL_RETIRE_DEATH)
-		upcall_callback_gone(cb);
 	return 0;
 }
 
@@ -226,9 +272,7 @@ void upcall_callback_end_locked(struct upcall_callback *cb)
 	lockdep_assert_held(&peer->lock);
 	if (cb->state != UPCALL_CB_CLOSING || callback_is_busy_locked(cb) || peer->dead)
 		return;
-	WRITE_ONCE(cb->state, UPCALL_CB_RELEASED);
-	upcall_event_node_queue(&cb->released, &peer->events);
-	upcall_peer_wake_locked(peer, UPCALL_EVENT_RELEASED);
+	callback_released_locked(cb);
 }
 
 /**
@@ -245,16 +289,16 @@ void upcall_callback_cancelled_locked(struct upcall_callback *cb)
 
 /**
  * upcall_callback_gone() - RELEASED was read, or nobody will
- * @cb: Retired, without calls.
+ * @cb: Retired, without calls. The caller's reference is dropped.
  *
  * Its receiver and its peer's death may both come here: one of them ends it.
  *
- * Context: Process context.
+ * Context: Process context, with no lock of ours held.
  */
 void upcall_callback_gone(struct upcall_callback *cb)
 {
 	struct upcall_peer *peer = cb->peer;
-	bool first;
+	bool first, last;
 
 	spin_lock(&peer->lock);
 	first = cb->state != UPCALL_CB_GONE;
@@ -262,12 +306,12 @@ void upcall_callback_gone(struct upcall_callback *cb)
 		upcall_event_node_drop(&cb->released);
 		WRITE_ONCE(cb->state, UPCALL_CB_GONE);
 		upcall_callback_unlink_locked(cb);
+		upcall_registry_remove(cb);
+		trace_upcall_released(cb);
+		upcall_uncharge(cb->ident->account, UPCALL_CALLBACKS, 1);
 	}
+	last = upcall_callback_put_locked(cb, first + 1);	/* the registry's, too */
 	spin_unlock(&peer->lock);
-	if (!first)
-		return;
-	upcall_registry_remove(cb);
-	trace_upcall_released(cb);
-	upcall_uncharge(cb->ident->account, UPCALL_CALLBACKS, 1);
-	upcall_callback_put(cb);	/* the registry's */
+	if (last)
+		upcall_callback_free(cb);
 }
