@@ -212,54 +212,6 @@ void upcall_batch_take_locked(struct upcall_batch *batch, struct upcall_peer *pe
 	}
 }
 
-/**
- * upcall_batch_copy() - Write the events to their receiver, all but their descriptors
- * @batch: Taken.
- * @args: Where to.
- *
- * Context: Process context, may fault.
- * Return: 0 or -EFAULT.
- */
-int upcall_batch_copy(struct upcall_batch *batch, const struct upcall_exchange *args)
-{
-	char __user *to = u64_to_user_ptr(args->events);
-	struct upcall_event_node *node;
-	int err;
-
-	list_for_each_entry(node, &batch->events, link) {
-		err = upcall_node_copy(node, to);
-		if (err)
-			return err;
-		to += node->size;
-	}
-	return 0;
-}
-
-/**
- * upcall_batch_deliver_fds() - Install the descriptors of the events in their receiver
- * @batch: Copied. After a failure upcall_batch_return() takes them back.
- * @args: Where to.
- *
- * Context: Process context, may fault.
- * Return: 0 or -EFAULT.
- */
-int upcall_batch_deliver_fds(struct upcall_batch *batch, const struct upcall_exchange *args)
-{
-	char __user *to = u64_to_user_ptr(args->events);
-	struct upcall_event_node *node;
-	int err;
-
-	if (!batch->fds)
-		return 0;
-	list_for_each_entry(node, &batch->events, link) {
-		err = upcall_node_deliver_fds(node, to);
-		if (err)
-			return err;
-		to += node->size;
-	}
-	return 0;
-}
-
 /* Back to where it came from, unless it has met its end meanwhile. */
 static void batch_return_call_locked(struct upcall_call *call)
 {
@@ -343,6 +295,51 @@ static void batch_put_call(struct upcall_call *call, bool ended)
 	upcall_call_put(call);
 }
 
+/* As upcall_batch_return(), one of them; it is in no batch then. */
+static void batch_return_one(struct upcall_peer *peer, struct upcall_event_node *node)
+{
+	bool was_taken, ended, put;
+	struct upcall_call *call;
+	u32 type;
+
+	if (node->fds)
+		upcall_fds_undeliver(upcall_node_fds(node));
+	spin_lock(&peer->lock);
+	type = node->type;
+	call = type == UPCALL_EVENT_CALL ? upcall_node_call(node) : NULL;
+	was_taken = call && call->state == UPCALL_TAKEN;
+	put = batch_return_locked(peer, node);
+	ended = was_taken && call->state == UPCALL_ENDED;
+	if (call && call->state == UPCALL_ENDED)
+		upcall_fds_drop(&call->fds);
+	if (upcall_event_node_waits(node))
+		upcall_peer_wake_locked(peer, type);
+	spin_unlock(&peer->lock);
+	/* A CANCEL that waits again took its reference along: it is not ours to touch. */
+	if (call)
+		batch_put_call(call, ended);
+	else if (put)
+		node_put(node);
+}
+
+/**
+ * upcall_batch_omit() - A call that cannot be received any more
+ * @batch: Taken; the call is not in it any more.
+ * @peer: From there.
+ * @node: The call's. Its caller has left: this is its owner's end.
+ *
+ * Context: Process context.
+ */
+void upcall_batch_omit(struct upcall_batch *batch, struct upcall_peer *peer,
+		       struct upcall_event_node *node)
+{
+	batch->count--;
+	batch->calls--;
+	batch->fds -= node->fds;
+	batch->used -= node->size;
+	batch_return_one(peer, node);
+}
+
 /**
  * upcall_batch_return() - The copy faulted: put all back, in front, in order
  * @batch: Taken.
@@ -353,31 +350,10 @@ static void batch_put_call(struct upcall_call *call, bool ended)
 void upcall_batch_return(struct upcall_batch *batch, struct upcall_peer *peer)
 {
 	struct upcall_event_node *node, *prev;
-	bool was_taken, ended, put;
-	struct upcall_call *call;
-	u32 type;
 
 	/* Last one first, so that the first one ends up in front. */
-	list_for_each_entry_safe_reverse(node, prev, &batch->events, link) {
-		if (node->fds)
-			upcall_fds_undeliver(upcall_node_fds(node));
-		spin_lock(&peer->lock);
-		type = node->type;
-		call = type == UPCALL_EVENT_CALL ? upcall_node_call(node) : NULL;
-		was_taken = call && call->state == UPCALL_TAKEN;
-		put = batch_return_locked(peer, node);
-		ended = was_taken && call->state == UPCALL_ENDED;
-		if (call && call->state == UPCALL_ENDED)
-			upcall_fds_drop(&call->fds);
-		if (upcall_event_node_waits(node))
-			upcall_peer_wake_locked(peer, type);
-		spin_unlock(&peer->lock);
-		/* A CANCEL that waits again took its reference along: it is not ours to touch. */
-		if (call)
-			batch_put_call(call, ended);
-		else if (put)
-			node_put(node);
-	}
+	list_for_each_entry_safe_reverse(node, prev, &batch->events, link)
+		batch_return_one(peer, node);
 }
 
 static void batch_commit_one_locked(struct upcall_peer *peer, struct upcall_event_node *node)

@@ -7,6 +7,7 @@
 #include <linux/upcall.h>
 
 struct upcall_call;
+struct upcall_event_node;
 struct upcall_peer;
 
 /**
@@ -36,8 +37,8 @@ void upcall_batch_take_locked(struct upcall_batch *batch, struct upcall_peer *pe
 			      const struct upcall_exchange *args);
 bool upcall_batch_chain_ready_locked(struct upcall_peer *peer, const struct upcall_call *wait,
 				     bool calls);
-int upcall_batch_copy(struct upcall_batch *batch, const struct upcall_exchange *args);
-int upcall_batch_deliver_fds(struct upcall_batch *batch, const struct upcall_exchange *args);
+void upcall_batch_omit(struct upcall_batch *batch, struct upcall_peer *peer,
+		       struct upcall_event_node *node);
 void upcall_batch_return(struct upcall_batch *batch, struct upcall_peer *peer);
 void upcall_batch_commit(struct upcall_batch *batch, struct upcall_peer *peer);
 

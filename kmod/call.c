@@ -8,6 +8,7 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
+#include "borrowed.h"
 #include "call.h"
 #include "callback.h"
 #include "main.h"
@@ -112,25 +113,43 @@ static void call_fill(struct upcall_call *call, struct upcall_callback *cb,
 	rcuwait_init(&call->wait);
 }
 
-/* Its argument; if its caller will wait, in the block that the last one was in. */
+/* Into the block that the last argument was in, until its caller, who waits, has the reply. */
+static int call_load_lent(struct upcall_call *call, struct upcall_peer *caller,
+			  const struct upcall_invoke *args)
+{
+	struct upcall_block spare = {};
+	int err;
+
+	spin_lock(&caller->lock);
+	swap(spare, caller->spare);
+	spin_unlock(&caller->lock);
+	err = upcall_payload_from_user(&call->arg, args->arg, args->arg_len, NULL,
+				       GFP_KERNEL_ACCOUNT, &spare);
+	call->lends = !err && !call->arg.paged;
+	kfree(spare.at);	/* too small */
+	return err;
+}
+
+/*
+ * Of a caller who waits a long argument stays where it is, unless a successor of the owner may want
+ * it once more. One that is to be kept so, or only until it is delivered, gives no block.
+ */
 static int call_load_arg(struct upcall_call *call, struct upcall_peer *caller,
 			 const struct upcall_submit *submit)
 {
 	const struct upcall_invoke *args = &submit->args;
-	struct upcall_block spare = {};
-	int err;
 
-	call->lends = args->arg_len > UPCALL_SMALL_PAYLOAD && !submit->async && !caller->stub &&
-		      !(args->flags & UPCALL_INVOKE_ONEWAY);
-	if (call->lends) {
-		spin_lock(&caller->lock);
-		swap(spare, caller->spare);
-		spin_unlock(&caller->lock);
+	if (args->arg_len > UPCALL_SMALL_PAYLOAD && !submit->async &&
+	    !(args->flags & UPCALL_INVOKE_ONEWAY)) {
+		if (args->arg_len < UPCALL_BORROW_MIN && !caller->stub)
+			return call_load_lent(call, caller, args);
+		if (args->arg_len >= UPCALL_BORROW_MIN &&
+		    !(call->cb->flags & UPCALL_REGISTER_IDEMPOTENT) &&
+		    upcall_borrowed_take(&call->arg, args->arg, args->arg_len))
+			return 0;
 	}
-	err = upcall_payload_from_user(&call->arg, args->arg, args->arg_len, NULL,
-				       GFP_KERNEL_ACCOUNT, &spare);
-	kfree(spare.at);	/* too small */
-	return err;
+	return upcall_payload_from_user(&call->arg, args->arg, args->arg_len, NULL,
+					GFP_KERNEL_ACCOUNT, NULL);
 }
 
 /* What rides with it. */

@@ -77,7 +77,8 @@ struct upcall_answer {
  * @caller_peer: The number of the caller's peer.
  * @deadline: CLOCK_MONOTONIC; for the owner to see, and of an asynchronous call ours to keep.
  * @queued_at: CLOCK_MONOTONIC.
- * @arg: The argument; freed by the receiver that delivered it, unless @keeps_arg.
+ * @arg: The argument; freed by the receiver that delivered it, unless @keeps_arg. Pages of the
+ *	caller's are replaced by a copy if that one goes before; under the owner's peer->lock.
  * @fds: The descriptors that ride with it; NULL: none, or not any more. Protected by the owner's
  *	peer->lock; while it is in a receiver's batch, only that one drops them.
  * @answer: Constant once @answered is set; next to @arg for hardened usercopy. Protected by

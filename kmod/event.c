@@ -2,6 +2,7 @@
 /* What an event is about, and how it is written to its receiver. */
 #include <linux/pid.h>
 #include <linux/uaccess.h>
+#include "borrowed.h"
 #include "call.h"
 #include "callback.h"
 #include "event.h"
@@ -152,14 +153,19 @@ static void event_fill(struct upcall_event *event, struct upcall_event_node *nod
 	event->cookie = node->cookie;
 }
 
+static int node_clear_fds(struct upcall_event_node *node, char __user *to)
+{
+	if (likely(!upcall_node_fds(node)))
+		return 0;
+	return upcall_fds_clear(upcall_node_fds(node), to + node_fds_offset(node));
+}
+
 static int node_copy_payload(struct upcall_event_node *node, const struct upcall_payload *payload,
 			     char __user *to, size_t size)
 {
 	if (payload->len && upcall_payload_to_user(payload, to + size))
 		return -EFAULT;
-	if (likely(!upcall_node_fds(node)))
-		return 0;
-	return upcall_fds_clear(upcall_node_fds(node), to + node_fds_offset(node));
+	return node_clear_fds(node, to);
 }
 
 static int node_copy_call(struct upcall_event_node *node, char __user *to)
@@ -171,6 +177,9 @@ static int node_copy_call(struct upcall_event_node *node, char __user *to)
 	event_fill_call(&event, call);
 	if (copy_to_user(to, &event, sizeof(event)))
 		return -EFAULT;
+	if (call->arg_len >= UPCALL_BORROW_MIN)
+		return upcall_borrowed_to_user(call, to + sizeof(event)) ?:
+		       node_clear_fds(node, to);
 	return node_copy_payload(node, &call->arg, to, sizeof(event));
 }
 
@@ -211,7 +220,7 @@ static int node_copy_notice(struct upcall_event_node *node, char __user *to)
  *	receiver's own.
  *
  * Context: Process context, may fault.
- * Return: 0 or -EFAULT.
+ * Return: 0; -EFAULT; or -ECANCELED: it is a CALL whose caller has left, and cannot be received.
  */
 int upcall_node_copy(struct upcall_event_node *node, char __user *to)
 {

@@ -4,7 +4,8 @@
  *
  * There is one wait mode: interruptible and freezable. A signal before delivery takes
  * the call back. After delivery the call's id is written to the caller, who comes back with
- * it, by restart or by itself; only if the id cannot be written the wait turns killable.
+ * it, by restart or by itself; only if the id cannot be written, or an argument that is still to
+ * be delivered not be copied for that, the wait turns killable.
  */
 #include <linux/freezer.h>
 #include <linux/hrtimer.h>
@@ -12,6 +13,7 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 #include "args.h"
+#include "borrowed.h"
 #include "call.h"
 #include "callback.h"
 #include "hook.h"
@@ -124,12 +126,18 @@ static bool invoke_must_stay(const struct upcall_peer *peer, const struct upcall
 	return peer->stub && call->reply_fd_max;
 }
 
-/* Lets the caller go and come back by id. Fails if it cannot be told the id. */
+/*
+ * Lets the caller go and come back by id. Fails if it cannot be told the id, and if its argument is
+ * not to be had without it.
+ */
 static int invoke_detach(struct upcall_peer *peer, struct upcall_call *call,
 			 struct upcall_invoke *args, struct upcall_invoke __user *user, u32 usize)
 {
-	int err = 0;
+	int err;
 
+	err = upcall_borrowed_leave(call, args->arg);
+	if (err)
+		return err;
 	idr_preload(GFP_KERNEL);
 	spin_lock(&peer->lock);
 	if (peer->dead)

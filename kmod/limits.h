@@ -46,6 +46,14 @@
 #define UPCALL_MAX_BLOCK		SZ_64K
 
 /*
+ * The argument of a call whose caller waits is read from that one's own pages from this length on:
+ * below, to hold the pages costs as much as to copy them once more. So much of it is copied under
+ * one hold of a lock: a microsecond or two.
+ */
+#define UPCALL_BORROW_MIN		SZ_16K
+#define UPCALL_BORROW_STEP		SZ_16K
+
+/*
  * Calls that a peer keeps for the next ones, in the memory cgroups of those who made the first
  * ones: as many as were under way at a time, but no more than a socket may buffer, some 400 KiB.
  * Of those that are not needed any more it keeps a few, some 24 KiB. None where late uses of

@@ -23,13 +23,16 @@
  * The owner's side of a call, enum upcall_call_state:
  *
  *	NEW --submit--> QUEUED --take--> TAKEN --commit--> DELIVERED --end--> ENDED
- *	                  |  ^             |                             ^
- *	                  |  +--put back---+ (a copy-out faulted)        |
+ *	                  |  ^             |  |                          ^
+ *	                  |  +--put back---+  +--omitted---------------->+
+ *	                  |  (a copy-out faulted)                        |
  *	                  +-----withdrawn, retired---------------------->+
  *
  * A TAKEN call is being copied out. For its caller it is as good as DELIVERED: it
- * cannot be withdrawn any more. The caller's side is one bit, @answered, and what
- * was answered.
+ * cannot be withdrawn any more. It is omitted if its argument is in its caller's own pages, and
+ * that one left before they were copied: see borrowed.c.
+ *
+ * The caller's side is one bit, @answered, and what was answered.
  *
  * With WAIT_ROOM a call is NEW until there is room in the queue, and is submitted by whoever
  * frees it: see room.c. What was refused for want of room clears EPOLLOUT: see refusal.c.
@@ -87,7 +90,8 @@
  * So: change state, take a reference, drop the lock, then take the other one. A RESULT goes from
  * one side to the other by a lockless list.
  *
- * No lock is held across an allocation that sleeps or a copy from or to user memory.
+ * No lock is held across an allocation that sleeps or a copy from or to user memory, but for one
+ * that gives up where it would sleep: a step of an argument's copy, see borrowed.c.
  * All but the mutex are spinlocks, taken in process context only; the timer of deadlines takes
  * none. A queue's room, and who waits for it, are under the lock of the owner's peer, also
  * the refusal that belongs to the caller's peer; who frees room wakes that one's poll_wait.
@@ -119,6 +123,9 @@
  *		Freed at once: nothing finds a call without a lock. Its memory stays for calls
  *		that are nested in it (@links), and can be seen through them only; or its
  *		owner's peer keeps it, ENDED, for the next call to that (spare.c).
+ * pages	of a caller, borrowed for the argument of its call: a reference each, the call's.
+ *		They are read only while it has no answer, and go when it is delivered, or with
+ *		the call.
  * ident	who a process was at one moment; immutable; references by count.
  * account	what a uid has charged; as long as anything is charged to it or an
  *		ident names it.

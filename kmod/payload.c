@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Bytes from one process to the other, through a kernel buffer in the caller's memory cgroup. */
+/*
+ * Bytes from one process to the other, through a kernel buffer in the caller's memory cgroup; but
+ * for what is read from the caller's own pages, see borrowed.c.
+ */
 #include <linux/sched/mm.h>
 #include <linux/minmax.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
+#include "borrowed.h"
 #include "main.h"
 #include "payload.h"
 
@@ -140,7 +144,7 @@ out_fault:
 
 /**
  * upcall_payload_from_user() - Fill an empty payload from the calling process
- * @payload: Uninitialised or empty; on failure it is left empty.
+ * @payload: Empty, or all zeros; on failure it is left empty.
  * @from: User address as it stands in an ioctl's struct.
  * @len: In bytes, at most UPCALL_MAX_PAYLOAD.
  * @memcg: Who is charged for the buffer; NULL: the calling process. Only for the buffer: what
@@ -179,7 +183,7 @@ int upcall_payload_from_user(struct upcall_payload *payload, u64 from, u32 len,
 
 /**
  * upcall_payload_to_user() - Copy a payload out to the calling process
- * @payload: Must not change meanwhile; it is left as it is.
+ * @payload: Not borrowed. Must not change meanwhile; it is left as it is.
  * @to: At least @payload->len bytes.
  *
  * Context: Process context, may fault.
@@ -203,7 +207,7 @@ int upcall_payload_to_user(const struct upcall_payload *payload, void __user *to
 }
 
 /**
- * upcall_payload_free() - Free the buffers; the payload is empty then
+ * upcall_payload_free() - Free the buffers, or let go of the pages; the payload is empty then
  * @payload: Of any length, also empty.
  *
  * Context: Any context but hard interrupts.
@@ -212,7 +216,9 @@ void upcall_payload_free(struct upcall_payload *payload)
 {
 	unsigned int i;
 
-	if (payload->len > UPCALL_SMALL_PAYLOAD && payload->paged) {
+	if (payload->len > UPCALL_SMALL_PAYLOAD && payload->borrowed) {
+		upcall_borrowed_free(payload);
+	} else if (payload->len > UPCALL_SMALL_PAYLOAD && payload->paged) {
 		for (i = 0; i < payload_pages(payload->len); i++)
 			free_page((unsigned long)payload->pages[i]);
 		kfree(payload->pages);
@@ -224,15 +230,14 @@ void upcall_payload_free(struct upcall_payload *payload)
 
 /**
  * upcall_payload_keep() - Keep a block for the next payload
- * @payload: Empty afterwards, if it was one block and there was none with as much room.
+ * @payload: One block. Empty afterwards, if there was none with as much room.
  * @spare: Perhaps empty. What it had is in @payload then.
  *
  * Context: Any context.
  */
 void upcall_payload_keep(struct upcall_payload *payload, struct upcall_block *spare)
 {
-	if (payload->len <= UPCALL_SMALL_PAYLOAD || payload->paged ||
-	    payload->block.room <= spare->room || !UPCALL_SPARE_BLOCK)
+	if (!payload->len || payload->block.room <= spare->room || !UPCALL_SPARE_BLOCK)
 		return;
 	swap(payload->block, *spare);
 	if (!payload->block.at)
@@ -241,8 +246,8 @@ void upcall_payload_keep(struct upcall_payload *payload, struct upcall_block *sp
 
 /**
  * upcall_payload_move() - Give the bytes to another payload
- * @to: Uninitialised or empty.
- * @from: Empty afterwards.
+ * @to: Empty, or all zeros.
+ * @from: Not borrowed. Empty afterwards.
  *
  * Context: Any context.
  */

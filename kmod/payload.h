@@ -3,10 +3,12 @@
 #define _UPCALL_PAYLOAD_H
 
 #include <linux/gfp.h>
+#include <linux/mm_types.h>
 #include <linux/types.h>
 #include "limits.h"
 
 struct mem_cgroup;
+struct page;
 
 /**
  * struct upcall_block - A block that is kept for the next payload
@@ -23,8 +25,12 @@ struct upcall_block {
  * @len: In bytes, 0 to UPCALL_MAX_PAYLOAD. Says which of the others is in use.
  * @small: Up to UPCALL_SMALL_PAYLOAD bytes.
  * @paged: Not @block, but @pages.
+ * @borrowed: Not @block, but pages of the process that gave it: see borrowed.c.
+ * @offset: Where it begins in the first one of those.
  * @block: Above: one block, if there is one.
  * @pages: An array of single pages, the last one partly filled.
+ * @few: Borrowed pages, if they are no more than that.
+ * @many: An array of them, if they are.
  *
  * Has no lock: whoever holds it alone may change it. Single pages rather than
  * vmalloc, whose unmapping interrupts every CPU.
@@ -32,10 +38,14 @@ struct upcall_block {
 struct upcall_payload {
 	u32 len;
 	bool paged;
+	bool borrowed;
+	u16 offset;
 	union {
 		u8 small[UPCALL_SMALL_PAYLOAD] __aligned(8);
 		struct upcall_block block;
 		void **pages;
+		struct page *few[UPCALL_MAX_BLOCK / PAGE_SIZE + 1];
+		struct page **many;
 	};
 };
 

@@ -188,6 +188,62 @@ static void receive_killed(struct upcall_peer *peer)
 	upcall_peer_kill(peer, &death);
 }
 
+/* Writes the events, all but their descriptors; without calls that cannot be received any more. */
+static int receive_copy(struct upcall_peer *peer, const struct upcall_exchange *args,
+			struct upcall_batch *batch)
+{
+	char __user *to = u64_to_user_ptr(args->events);
+	struct upcall_event_node *node, *next;
+	int err;
+
+	list_for_each_entry_safe(node, next, &batch->events, link) {
+		err = upcall_node_copy(node, to);
+		if (!err)
+			to += node->size;
+		else if (err == -ECANCELED)
+			upcall_batch_omit(batch, peer, node);
+		else
+			return err;
+	}
+	return 0;
+}
+
+/* Installs their descriptors. After a failure upcall_batch_return() takes them back. */
+static int receive_fds(const struct upcall_exchange *args, struct upcall_batch *batch)
+{
+	char __user *to = u64_to_user_ptr(args->events);
+	struct upcall_event_node *node;
+	int err;
+
+	if (!batch->fds)
+		return 0;
+	list_for_each_entry(node, &batch->events, link) {
+		err = upcall_node_deliver_fds(node, to);
+		if (err)
+			return err;
+		to += node->size;
+	}
+	return 0;
+}
+
+/* All of what there is. Left with nothing, as its callers have left, it looks again. */
+static int receive_take(struct upcall_peer *peer, struct upcall_exchange *args,
+			struct upcall_batch *batch)
+{
+	int err;
+
+	do {
+		err = receive_wait(peer, args, batch);
+		if (err)
+			return err;
+		UPCALL_HOOK(taken);
+		err = receive_copy(peer, args, batch);
+	} while (!err && !batch->count);
+	args->event_count = batch->count;
+	args->events_used = batch->used;
+	return err;
+}
+
 /**
  * upcall_receive() - Events out
  * @peer: The calling process's.
@@ -206,14 +262,10 @@ int upcall_receive(struct upcall_peer *peer, struct upcall_exchange *args,
 	struct upcall_batch batch = { .wait = wait, .events = LIST_HEAD_INIT(batch.events) };
 	int err;
 
-	err = receive_wait(peer, args, &batch);
-	if (!err) {
-		UPCALL_HOOK(taken);
-		args->event_count = batch.count;
-		args->events_used = batch.used;
-		err = upcall_batch_copy(&batch, args) ?:
-		      upcall_receive_write(args, user, usize) ?:
-		      upcall_batch_deliver_fds(&batch, args);
+	err = receive_take(peer, args, &batch);
+	if (batch.count) {
+		if (!err)
+			err = upcall_receive_write(args, user, usize) ?: receive_fds(args, &batch);
 		UPCALL_HOOK(copied);
 		if (err)
 			upcall_batch_return(&batch, peer);

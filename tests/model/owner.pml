@@ -172,7 +172,7 @@ end_sleep:	:: o_woken[r]
 		goto try
 	fi;
 
-	if	/* upcall_batch_copy() */
+	if	/* receive_copy() */
 	:: true ->
 		d_step {	/* upcall_batch_commit(), batch_commit_one_locked(); then node_put() */
 			do

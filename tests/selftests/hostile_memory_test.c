@@ -114,13 +114,13 @@ static int register_from_never(struct puppet_mem *mem)
 
 /* --- a caller's memory ------------------------------------------------------------ */
 
-enum part { ARGUMENT, DESCRIPTORS, COMMANDS, DATA, INVOKE_STRUCT, EXCHANGE_STRUCT, REGISTER_STRUCT, PARTS };
+enum part { ARGUMENT, LONG_ARGUMENT, DESCRIPTORS, COMMANDS, DATA, INVOKE_STRUCT, EXCHANGE_STRUCT, REGISTER_STRUCT, PARTS };
 
 /* Begins a call that is to be read from there. */
 static void call_from_never(FIXTURE_DATA(never) *self, enum part part)
 {
 	static const puppet_fn fns[PARTS] = {
-		do_invoke, do_invoke, do_exchange, do_exchange, invoke_from_never,
+		do_invoke, do_invoke, do_invoke, do_exchange, do_exchange, invoke_from_never,
 		exchange_from_never, register_from_never,
 	};
 	struct puppet_mem *mem = self->stuck.mem;
@@ -133,9 +133,9 @@ static void call_from_never(FIXTURE_DATA(never) *self, enum part part)
 	};
 	*cmd = (struct upcall_command){ .type = UPCALL_COMMAND_CALL, .target = self->handle,
 		.flags = UPCALL_INVOKE_NO_DEADLINE, .data = mem->value, .data_len = 1000 };
-	if (part == ARGUMENT) {
+	if (part == ARGUMENT || part == LONG_ARGUMENT) {
 		mem->inv.arg = mem->value;
-		mem->inv.arg_len = 1000;
+		mem->inv.arg_len = part == ARGUMENT ? 1000 : 40000;
 	} else if (part == DESCRIPTORS) {
 		mem->inv.fds = mem->value;
 		mem->inv.fd_count = 3;

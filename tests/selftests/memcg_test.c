@@ -111,6 +111,34 @@ TEST_F(memcg, arguments_are_charged_to_the_caller_until_delivered)
 	EXPECT_TRUE(eventually(current() < before + MIB));
 }
 
+/* A call of 1 MiB that waits, or runs. */
+static int invoke_large(struct puppet_mem *mem)
+{
+	mem->inv = INVOKE_ARGS(mem->handle, .arg = ptr64(zeros), .arg_len = MIB);
+	return do_invoke(mem);
+}
+
+TEST_F(memcg, argument_of_a_caller_who_waits_takes_no_memory_while_it_waits_or_runs)
+{
+	uint64_t before;
+
+	self->caller.mem->handle = self->handle;
+	puppet_start(&self->caller, invoke_large);
+	ASSERT_EQ(0, puppet_do(&self->owner, receive_large));
+	ASSERT_EQ(0, puppet_reply(&self->owner, 0));
+	ASSERT_EQ(0, puppet_wait(&self->caller));
+
+	before = current();
+	puppet_start(&self->caller, invoke_large);
+	ASSERT_TRUE(eventually(listed_callback(my_peer, self->handle).queued == 1));
+	EXPECT_GE(before + MIB / 2, current());
+	ASSERT_EQ(0, puppet_do(&self->owner, receive_large));
+	EXPECT_GE(before + MIB / 2, current());
+	EXPECT_FALSE(puppet_done(&self->caller));
+	ASSERT_EQ(0, puppet_reply(&self->owner, 0));
+	EXPECT_EQ(0, puppet_wait(&self->caller));
+}
+
 TEST_F(memcg, full_one_hurts_the_caller_alone)
 {
 	struct puppet other = puppet_new();

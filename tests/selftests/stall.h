@@ -12,6 +12,7 @@
 #include "upcall_test.h"
 
 #define STALL_LEN	4096UL
+#define STALL_PAGES	16	/* with those around it: the second one of them is held up */
 
 struct stall {
 	int uffd;
@@ -35,7 +36,7 @@ static inline int stall_protect(struct stall *stall, bool on)
 }
 
 /*
- * A page in the middle of three. Either what is written to it is held up, but only after
+ * A page among others. Either what is written to it is held up, but only after
  * stall_protect(); or, as it has no bytes yet, whoever reads them.
  */
 static inline int stall_make(struct stall *stall, bool writes)
@@ -44,7 +45,7 @@ static inline int stall_make(struct stall *stall, bool writes)
 		.api = UFFD_API, .features = writes ? UFFD_FEATURE_PAGEFAULT_FLAG_WP : 0,
 	};
 	struct uffdio_register reg;
-	char *pages = mmap(NULL, 3 * STALL_LEN, PROT_READ | PROT_WRITE,
+	char *pages = mmap(NULL, STALL_PAGES * STALL_LEN, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (pages == MAP_FAILED)

@@ -446,6 +446,14 @@ struct upcall_export {
  * SA_RESTART, a freezer or a debugger is transparent, and nothing is submitted
  * twice. A call that nobody waits for any more is ended by UPCALL_COMMAND_CANCEL.
  *
+ * The argument of an INVOKE is read when it is made. But 16 KiB and more, without ONEWAY and if
+ * the callback is not IDEMPOTENT, may be read as late as they are delivered, from the caller's
+ * own memory, so that they are copied once. What another thread changes there while the call is
+ * in the queue the owner may see or not, page by page, and what it was handed in vain (EFAULT)
+ * may differ from what it is handed in the end. Nothing is read once INVOKE has returned: of a
+ * call whose caller leaves while its argument is being copied the stage is DELIVERED, and the
+ * owner never receives it.
+ *
  * Nested calls: a call that is made while another one runs here may name that one as its
  * parent. Calls that name their parents form a chain; a thread that waits in EXCHANGE for one
  * of its calls (wait_call) can be handed the calls of that chain which lead back to its
