@@ -99,12 +99,14 @@ static int payload_alloc(struct upcall_payload *payload, u32 len, struct mem_cgr
 /*
  * Words between two user_access_*(): a few bytes are not worth the calls, and the checks that
  * hardened usercopy makes for a length that the compiler does not know. @payload->small has
- * room for the last word as a whole.
+ * room for the last word as a whole. Pointers, not arrays: nothing that checks an index may be
+ * called there.
  */
 static int payload_read_small(struct upcall_payload *payload, const void __user *from, u32 len)
 {
 	const u64 __user *words = from;
-	u64 *to = (u64 *)payload->small;
+	u8 *bytes = payload->small;
+	u64 *to = (u64 *)bytes;
 	u32 i, n = len / 8;
 
 	if (!user_read_access_begin(from, len))
@@ -112,7 +114,7 @@ static int payload_read_small(struct upcall_payload *payload, const void __user 
 	for (i = 0; i < n; i++)
 		unsafe_get_user(to[i], words + i, out_fault);
 	for (i = n * 8; i < len; i++)
-		unsafe_get_user(payload->small[i], (const u8 __user *)from + i, out_fault);
+		unsafe_get_user(bytes[i], (const u8 __user *)from + i, out_fault);
 	user_read_access_end();
 	payload->len = len;
 	return 0;
@@ -124,7 +126,8 @@ out_fault:
 
 static int payload_write_small(const struct upcall_payload *payload, void __user *to)
 {
-	const u64 *from = (const u64 *)payload->small;
+	const u8 *bytes = payload->small;
+	const u64 *from = (const u64 *)bytes;
 	u64 __user *words = to;
 	u32 i, n = payload->len / 8;
 
@@ -133,7 +136,7 @@ static int payload_write_small(const struct upcall_payload *payload, void __user
 	for (i = 0; i < n; i++)
 		unsafe_put_user(from[i], words + i, out_fault);
 	for (i = n * 8; i < payload->len; i++)
-		unsafe_put_user(payload->small[i], (u8 __user *)to + i, out_fault);
+		unsafe_put_user(bytes[i], (u8 __user *)to + i, out_fault);
 	user_write_access_end();
 	return 0;
 
