@@ -151,19 +151,17 @@ void upcall_async_answered(struct upcall_call *call)
 }
 
 /**
- * upcall_async_land_locked() - Move RESULTs to where they can be received
+ * upcall_async_land_some_locked() - Move RESULTs to where they can be received
  * @peer: Alive.
  *
  * Context: Under @peer->lock.
  */
-void upcall_async_land_locked(struct upcall_peer *peer)
+void upcall_async_land_some_locked(struct upcall_peer *peer)
 {
 	struct upcall_call *call, *next;
 	struct llist_node *first;
 
 	lockdep_assert_held(&peer->lock);
-	if (llist_empty(&peer->answers))
-		return;
 	first = llist_reverse_order(llist_del_all(&peer->answers));
 	llist_for_each_entry_safe(call, next, first, result_link) {
 		if (call->waited)

@@ -2,8 +2,10 @@
 #ifndef _UPCALL_ASYNC_H
 #define _UPCALL_ASYNC_H
 
+#include <linux/llist.h>
 #include <linux/types.h>
 #include <linux/upcall.h>
+#include "peer.h"
 
 struct upcall_call;
 struct upcall_peer;
@@ -13,7 +15,15 @@ int upcall_async_call(struct upcall_peer *peer, struct upcall_command *command,
 int upcall_async_notify(struct upcall_peer *peer, struct upcall_command *command);
 
 void upcall_async_answered(struct upcall_call *call);
-void upcall_async_land_locked(struct upcall_peer *peer);
+void upcall_async_land_some_locked(struct upcall_peer *peer);
+
+/* Moves RESULTs to where they can be received. Under @peer->lock; it is alive. */
+static inline void upcall_async_land_locked(struct upcall_peer *peer)
+{
+	if (!llist_empty(&peer->answers))
+		upcall_async_land_some_locked(peer);
+}
+
 void upcall_async_done(struct upcall_call *call);
 bool upcall_async_return_locked(struct upcall_call *call);
 

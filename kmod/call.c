@@ -21,35 +21,24 @@
 
 static int call_charge(struct upcall_call *call)
 {
-	struct upcall_account *account = call->from->account;
-	int err;
+	int err = upcall_charge_call(call->from->account, call->bytes);
 
-	err = upcall_charge(account, UPCALL_CALLS, 1);
-	if (err)
-		return err;
-	err = upcall_charge(account, UPCALL_BYTES, call->bytes);
-	if (err) {
-		upcall_uncharge(account, UPCALL_CALLS, 1);
-		return err;
-	}
-	call->payer = upcall_account_ref(account);
-	return 0;
+	call->charged = !err;
+	return err;
 }
 
 /**
  * upcall_call_uncharge() - Its caller does not pay for it any more
  * @call: Perhaps not charged, or not any more.
  *
- * Context: Any context but interrupts; nobody else changes @call->payer now.
+ * Context: Any context but interrupts; nobody else changes @call->charged now.
  */
 void upcall_call_uncharge(struct upcall_call *call)
 {
-	if (!call->payer)
+	if (!call->charged)
 		return;
-	upcall_uncharge(call->payer, UPCALL_CALLS, 1);
-	upcall_uncharge(call->payer, UPCALL_BYTES, call->bytes);
-	upcall_account_put(call->payer);
-	call->payer = NULL;
+	upcall_uncharge_call(call->from->account, call->bytes);
+	call->charged = false;
 }
 
 /* Who calls, and how long that one waits. */
@@ -58,7 +47,7 @@ static void call_fill_caller(struct upcall_call *call, struct upcall_peer *calle
 {
 	const struct upcall_invoke *args = &submit->args;
 
-	call->from = upcall_ident_ref(from);
+	call->from = from;
 	call->tid = get_pid(task_pid(current));
 	call->caller_peer = READ_ONCE(caller->id);
 	call->deadline = KTIME_MAX;
@@ -74,7 +63,7 @@ static void call_fill_caller(struct upcall_call *call, struct upcall_peer *calle
 		call->memcg = get_mem_cgroup_from_mm(current->mm);
 }
 
-/* Takes the references; nothing in here fails. */
+/* Nothing in here fails. */
 static void call_fill(struct upcall_call *call, struct upcall_callback *cb,
 		      const struct upcall_submit *submit)
 {
@@ -82,7 +71,6 @@ static void call_fill(struct upcall_call *call, struct upcall_callback *cb,
 
 	refcount_set(&call->refs, 1);
 	refcount_set(&call->links, 1);
-	refcount_inc(&cb->refs);
 	call->cb = cb;
 	call->parent = submit->parent;
 	if (call->parent)
@@ -174,8 +162,8 @@ static int call_load(struct upcall_call *call, struct upcall_peer *caller,
 /**
  * upcall_call_new() - Make a call, charge its caller and take its argument
  * @caller: The peer that calls.
- * @cb: What is called.
- * @from: The calling process.
+ * @cb: What is called. The reference is the call's then, or dropped if there is none.
+ * @from: The calling process, likewise.
  * @submit: Checked by the caller.
  *
  * Context: Process context, may sleep.
@@ -188,8 +176,11 @@ struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_ca
 	struct upcall_call *call = upcall_traffic_need(cb) ? NULL : upcall_spare_get(cb->peer);
 	int err;
 
-	if (!call)
+	if (!call) {
+		upcall_ident_put(from);
+		upcall_callback_put(cb);
 		return ERR_PTR(-ENOMEM);
+	}
 	call_fill(call, cb, submit);
 	call_fill_caller(call, caller, from, submit);
 	err = call_charge(call);
@@ -239,7 +230,7 @@ bool upcall_call_same_caller(const struct upcall_call *a, const struct upcall_ca
 }
 
 /**
- * upcall_call_put() - Drop a reference
+ * upcall_call_free() - Its last reference was dropped: see upcall_call_put()
  * @call: Not used by the caller any more.
  *
  * No lookup finds a call without a lock, under which it took a reference: nobody is left but
@@ -248,12 +239,10 @@ bool upcall_call_same_caller(const struct upcall_call *a, const struct upcall_ca
  *
  * Context: Process context, with no lock of ours held.
  */
-void upcall_call_put(struct upcall_call *call)
+void upcall_call_free(struct upcall_call *call)
 {
 	struct upcall_callback *cb = call->cb;
 
-	if (!refcount_dec_and_test(&call->refs))
-		return;
 	WARN_ON_ONCE(call->state != UPCALL_NEW && call->state != UPCALL_ENDED);
 	WARN_ON_ONCE(call->heir);
 	if (call->state == UPCALL_ENDED)

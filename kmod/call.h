@@ -94,7 +94,7 @@ struct upcall_answer {
  *	one's next call. Not with @keeps_arg, and not any more if that one has left.
  * @room: Where it waits for room in the queue, NEW; else NULL.
  * @share: Of its caller in the callback's queue, QUEUED and TAKEN.
- * @payer: Who is charged for it on the caller's side, referenced; NULL: nobody any more.
+ * @charged: @from's account pays for it, on the caller's side.
  * @heir: The owner's account, referenced, from when the caller left until the owner's end.
  * @heir_bytes: What that one is charged besides the call itself.
  * @dropped: Notifications that it replaced.
@@ -149,9 +149,9 @@ struct upcall_call {
 	bool ran;
 	bool keeps_arg;
 	bool lends;
+	bool charged;
 	struct upcall_room *room;
 	struct upcall_share *share;
-	struct upcall_account *payer;
 	struct upcall_account *heir;
 	u32 heir_bytes;
 	u32 dropped;
@@ -178,9 +178,16 @@ struct upcall_call {
 struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_callback *cb,
 				    struct upcall_ident *from, const struct upcall_submit *submit);
 int upcall_call_identify_locked(struct upcall_call *call);
-void upcall_call_put(struct upcall_call *call);
+void upcall_call_free(struct upcall_call *call);
 void upcall_call_uncharge(struct upcall_call *call);
 bool upcall_call_same_caller(const struct upcall_call *a, const struct upcall_call *b);
+
+/* Drops a reference. Process context, with no lock of ours held. */
+static inline void upcall_call_put(struct upcall_call *call)
+{
+	if (refcount_dec_and_test(&call->refs))
+		upcall_call_free(call);
+}
 
 /* spare.c */
 int upcall_spare_init(void);

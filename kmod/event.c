@@ -2,6 +2,7 @@
 /* What an event is about, and how it is written to its receiver. */
 #include <linux/pid.h>
 #include <linux/uaccess.h>
+#include "args.h"
 #include "borrowed.h"
 #include "call.h"
 #include "callback.h"
@@ -175,7 +176,7 @@ static int node_copy_call(struct upcall_event_node *node, char __user *to)
 
 	event_fill(&event.event, node);
 	event_fill_call(&event, call);
-	if (copy_to_user(to, &event, sizeof(event)))
+	if (upcall_words_write(to, &event, sizeof(event)))
 		return -EFAULT;
 	if (call->arg_len >= UPCALL_BORROW_MIN)
 		return upcall_borrowed_to_user(call, to + sizeof(event)) ?:
@@ -190,7 +191,7 @@ static int node_copy_result(struct upcall_event_node *node, char __user *to)
 
 	event_fill(&event.event, node);
 	event_fill_result(&event, call);
-	if (copy_to_user(to, &event, sizeof(event)))
+	if (upcall_words_write(to, &event, sizeof(event)))
 		return -EFAULT;
 	return node_copy_payload(node, &call->answer.reply, to, sizeof(event));
 }
@@ -202,7 +203,7 @@ static int node_copy_cancel(struct upcall_event_node *node, char __user *to)
 	event_fill(&event.event, node);
 	event.call = upcall_node_call(node)->owner_id;
 	event.error = -upcall_node_call(node)->answer.err;
-	return copy_to_user(to, &event, sizeof(event)) ? -EFAULT : 0;
+	return upcall_words_write(to, &event, sizeof(event));
 }
 
 static int node_copy_notice(struct upcall_event_node *node, char __user *to)
@@ -210,7 +211,7 @@ static int node_copy_notice(struct upcall_event_node *node, char __user *to)
 	struct upcall_event event = {};
 
 	event_fill(&event, node);
-	return copy_to_user(to, &event, sizeof(event)) ? -EFAULT : 0;
+	return upcall_words_write(to, &event, sizeof(event));
 }
 
 /**

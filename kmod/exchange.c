@@ -5,6 +5,7 @@
 #include <linux/overflow.h>
 #include <linux/sched.h>
 #include <linux/uaccess.h>
+#include "args.h"
 #include "async.h"
 #include "call.h"
 #include "callback.h"
@@ -174,16 +175,33 @@ static int command_run(struct exchange *exchange, struct upcall_command *command
 	}
 }
 
+/* Its [out] members, call_id to needed. */
+static int command_write(const struct upcall_command *command, struct upcall_command __user *user)
+{
+	if (!user_write_access_begin(user, sizeof(*user)))
+		return -EFAULT;
+	unsafe_put_user(command->call_id, &user->call_id, out_fault);
+	unsafe_put_user(command->error, &user->error, out_fault);
+	unsafe_put_user(command->stage, &user->stage, out_fault);
+	unsafe_put_user(command->needed, &user->needed, out_fault);
+	user_write_access_end();
+	return 0;
+
+out_fault:
+	user_write_access_end();
+	return -EFAULT;
+}
+
 /* One command: read, run, and its result written; an errno only if that cannot be done. */
 static int exchange_command(struct exchange *exchange, u32 index)
 {
 	u32 usize = exchange->args->command_size;
 	char __user *user = u64_to_user_ptr(exchange->args->commands) + index * usize;
-	struct upcall_command command;
+	struct upcall_command command __uninitialized;
 	int err;
 
 	if (likely(usize == sizeof(command)))	/* a constant, see args.h */
-		err = copy_from_user(&command, user, sizeof(command)) ? -EFAULT : 0;
+		err = upcall_words_read(&command, user, sizeof(command));
 	else
 		err = copy_struct_from_user(&command, sizeof(command), user, usize);
 	if (err == -EFAULT)
@@ -194,8 +212,7 @@ static int exchange_command(struct exchange *exchange, u32 index)
 	if (err)
 		exchange->args->commands_failed++;
 	command.error = -err;
-	return copy_to_user(user + COMMAND_OUT, (char *)&command + COMMAND_OUT,
-			    COMMAND_OUT_END - COMMAND_OUT) ? -EFAULT : 0;
+	return command_write(&command, (struct upcall_command __user *)user);
 }
 
 /* All commands, in order. Stops at one that cannot be read or whose result cannot be written. */

@@ -275,13 +275,13 @@ static long ioctl_export(struct upcall_peer *peer, void __user *user)
 static long ioctl_invoke(struct upcall_peer *peer, void __user *user)
 {
 	size_t out = offsetof(struct upcall_invoke, stage);
-	struct upcall_submit submit;
+	struct upcall_submit submit __uninitialized;
 	struct upcall_invoke *args = &submit.args;
 	u32 usize;
 	int err;
 
 	memset((char *)&submit + sizeof(*args), 0, sizeof(submit) - sizeof(*args));
-	err = upcall_args_read(args, sizeof(*args), user, &usize);
+	err = upcall_args_read_words(args, sizeof(*args), out, user, &usize);
 	if (err)
 		return err;
 	err = upcall_submit_check(args);
@@ -297,11 +297,11 @@ static long ioctl_invoke(struct upcall_peer *peer, void __user *user)
 static long ioctl_exchange(struct upcall_peer *peer, void __user *user)
 {
 	size_t out = offsetof(struct upcall_exchange, commands_failed);
-	struct upcall_exchange args;
+	struct upcall_exchange args __uninitialized;
 	u32 usize;
 	int err;
 
-	err = upcall_args_read(&args, sizeof(args), user, &usize);
+	err = upcall_args_read_words(&args, sizeof(args), sizeof(args), user, &usize);
 	if (!err)
 		err = upcall_exchange_check(&args);
 	if (!err)

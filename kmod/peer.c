@@ -157,18 +157,13 @@ static int peer_bind_first(struct upcall_peer *peer)
 }
 
 /**
- * upcall_peer_bind() - What every verb but INFO begins with
+ * upcall_peer_bind_slowly() - upcall_peer_bind() where there is something to do, or to refuse
  * @peer: Perhaps not bound yet: then it is from here on.
  *
  * Context: Process context, may sleep.
- * Return:
- * * 0			- it is the calling process's, and was alive
- * * -EPERM		- it is another process's
- * * -ESHUTDOWN		- it has ended
- * * -ENOMEM		- out of memory; it may be bound
- * * -ERESTARTNOINTR	- a signal is pending; it is not bound
+ * Return: As upcall_peer_bind().
  */
-int upcall_peer_bind(struct upcall_peer *peer)
+int upcall_peer_bind_slowly(struct upcall_peer *peer)
 {
 	int err;
 

@@ -8,6 +8,7 @@
 #include <linux/poll.h>
 #include <linux/rcupdate.h>
 #include <linux/refcount.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/spinlock.h>
 #include <linux/timerqueue.h>
@@ -167,7 +168,7 @@ void upcall_peer_exit(void);
 struct upcall_peer *upcall_peer_ref(struct upcall_peer *peer);
 void upcall_peer_put(struct upcall_peer *peer);
 void upcall_peer_close(struct upcall_peer *peer);
-int upcall_peer_bind(struct upcall_peer *peer);
+int upcall_peer_bind_slowly(struct upcall_peer *peer);
 void upcall_peer_kill(struct upcall_peer *peer, const struct upcall_death *death);
 void upcall_peer_give_up_calls(struct upcall_peer *peer);
 void upcall_peer_config(struct upcall_peer *peer, u32 flags, u64 orphan_ns);
@@ -175,6 +176,27 @@ int upcall_peer_shutdown(struct upcall_peer *peer, u32 flags, u64 word);
 struct upcall_ident *upcall_peer_ident(struct upcall_peer *peer);
 struct upcall_peer *upcall_peer_next(int *id);
 void upcall_peer_show(struct upcall_peer *peer, struct seq_file *m);
+
+/**
+ * upcall_peer_bind() - What every verb but INFO begins with
+ * @peer: Perhaps not bound yet: then it is from here on.
+ *
+ * Context: Process context, may sleep.
+ * Return:
+ * * 0			- it is the calling process's, and was alive
+ * * -EPERM		- it is another process's
+ * * -ESHUTDOWN		- it has ended
+ * * -ENOMEM		- out of memory; it may be bound
+ * * -ERESTARTNOINTR	- a signal is pending; it is not bound
+ */
+static inline int upcall_peer_bind(struct upcall_peer *peer)
+{
+	/* As in upcall_owner_bind(), which this spares most callers. */
+	if (likely(READ_ONCE(peer->id) && smp_load_acquire(&peer->mm) == current->mm &&
+		   current->mm && !READ_ONCE(peer->dead)))
+		return 0;
+	return upcall_peer_bind_slowly(peer);
+}
 
 /* wake.c */
 void upcall_peer_wake(struct upcall_peer *peer, u32 event);

@@ -209,7 +209,8 @@ struct upcall_account *upcall_account_next(u64 *cursor)
 }
 
 /* @n are in the total already. */
-static unsigned long account_limit(enum upcall_resource what, unsigned long used, unsigned long n)
+static __always_inline unsigned long account_limit(enum upcall_resource what, unsigned long used,
+						   unsigned long n)
 {
 	u64 half;
 
@@ -228,8 +229,9 @@ static unsigned long account_limit(enum upcall_resource what, unsigned long used
 }
 
 /* Test and addition are one step: of two that both want the last place one gets it. */
-static bool account_charge_one(struct upcall_account *account, enum upcall_resource what,
-			       unsigned long n, unsigned long cap)
+static __always_inline bool account_charge_one(struct upcall_account *account,
+					       enum upcall_resource what, unsigned long n,
+					       unsigned long cap)
 {
 	long used = atomic_long_read(&account->used[what]);
 	unsigned long limit;
@@ -297,6 +299,54 @@ int upcall_charge_within(struct upcall_account *account, enum upcall_resource wh
 		}
 	}
 	return 0;
+}
+
+static void account_uncharge_call(struct upcall_account *account, struct upcall_account *end,
+				  unsigned long bytes)
+{
+	for (; account != end; account = account->parent) {
+		atomic_long_dec(&account->used[UPCALL_CALLS]);
+		if (bytes)
+			atomic_long_sub(bytes, &account->used[UPCALL_BYTES]);
+	}
+}
+
+/**
+ * upcall_charge_call() - Charge a uid for a call, and the owners of its user namespaces
+ * @account: Of the one who pays.
+ * @bytes: Of its argument and reply room.
+ *
+ * Context: Any context.
+ * Return: 0, drop it again with upcall_uncharge_call(); or -EDQUOT, and nothing was charged.
+ */
+int upcall_charge_call(struct upcall_account *account, unsigned long bytes)
+{
+	struct upcall_account *a;
+
+	for (a = account; a; a = a->parent) {
+		if (!account_charge_one(a, UPCALL_CALLS, 1, ULONG_MAX))
+			break;
+		if (!account_charge_one(a, UPCALL_BYTES, bytes, ULONG_MAX)) {
+			atomic_long_dec(&a->used[UPCALL_CALLS]);
+			break;
+		}
+	}
+	if (likely(!a))
+		return 0;
+	account_uncharge_call(account, a, bytes);
+	return -EDQUOT;
+}
+
+/**
+ * upcall_uncharge_call() - Undo upcall_charge_call()
+ * @account: The same.
+ * @bytes: The same.
+ *
+ * Context: Any context.
+ */
+void upcall_uncharge_call(struct upcall_account *account, unsigned long bytes)
+{
+	account_uncharge_call(account, NULL, bytes);
 }
 
 /**

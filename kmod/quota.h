@@ -53,6 +53,8 @@ bool upcall_account_swamped(const struct upcall_account *account);
 int upcall_charge(struct upcall_account *account, enum upcall_resource what, unsigned long n);
 int upcall_charge_within(struct upcall_account *account, enum upcall_resource what,
 			 unsigned long n, unsigned long limit);
+int upcall_charge_call(struct upcall_account *account, unsigned long bytes);
+void upcall_uncharge_call(struct upcall_account *account, unsigned long bytes);
 void upcall_charge_force(struct upcall_account *account, enum upcall_resource what,
 			 unsigned long n);
 void upcall_uncharge(struct upcall_account *account, enum upcall_resource what, unsigned long n);

@@ -100,15 +100,15 @@ static u64 spin_until(void)
 }
 
 /**
- * upcall_spin_meet_locked() - Remember whom the next wait is for
+ * upcall_spin_remember_locked() - It is another one that the next wait is for
  * @spin: Of a peer whose lock is held.
  * @other: Served, or called, just now.
  *
  * Context: Under the peer's lock.
  */
-void upcall_spin_meet_locked(struct upcall_spin *spin, struct pid *other)
+void upcall_spin_remember_locked(struct upcall_spin *spin, struct pid *other)
 {
-	if (likely(spin->other == other) || !upcall_spin_enabled())
+	if (!upcall_spin_enabled())
 		return;
 	put_pid(spin->other);
 	spin->other = get_pid(other);

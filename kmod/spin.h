@@ -31,7 +31,15 @@ static inline bool upcall_spin_enabled(void)
 	       num_online_cpus() > 1 && READ_ONCE(upcall_spin_us);
 }
 
-void upcall_spin_meet_locked(struct upcall_spin *spin, struct pid *other);
+void upcall_spin_remember_locked(struct upcall_spin *spin, struct pid *other);
+
+/* Whom the next wait is for. Under the lock of the peer that @spin is in. */
+static inline void upcall_spin_meet_locked(struct upcall_spin *spin, struct pid *other)
+{
+	if (unlikely(spin->other != other))
+		upcall_spin_remember_locked(spin, other);
+}
+
 void upcall_spin_exit(struct upcall_spin *spin);
 void upcall_spin_answer(struct upcall_call *call);
 void upcall_spin_receive(struct upcall_peer *peer);

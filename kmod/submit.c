@@ -221,7 +221,10 @@ void upcall_submit_unlink(struct upcall_peer *peer, struct upcall_call *call)
 		upcall_call_put(call);
 }
 
-/* A new call, queued or waiting for room; linked to its peer if anybody is to wait for it. */
+/*
+ * A new call, queued or waiting for room; linked to its peer if anybody is to wait for it. The
+ * references to @cb and @from are the call's then, or dropped.
+ */
 static struct upcall_call *submit_new(struct upcall_peer *peer, struct upcall_callback *cb,
 				      struct upcall_ident *from, struct upcall_submit *submit)
 {
@@ -232,7 +235,7 @@ static struct upcall_call *submit_new(struct upcall_peer *peer, struct upcall_ca
 
 	err = submit_may(cb, from, submit);
 	if (err)
-		return ERR_PTR(err);
+		goto out_refs;
 	call = upcall_call_new(peer, cb, from, submit);
 	if (IS_ERR(call))
 		return call;
@@ -253,10 +256,19 @@ static struct upcall_call *submit_new(struct upcall_peer *peer, struct upcall_ca
 out_unlink:
 	if (err == -EAGAIN)
 		upcall_refusal_remember(peer, call);
+	else if (err == -ESTALE)
+		submit_say_callback(&submit->args, cb);
 	if (link)
 		upcall_submit_unlink(peer, call);
 out_put:
 	upcall_call_put(call);
+	return ERR_PTR(err);
+
+out_refs:
+	if (err == -ESTALE)
+		submit_say_callback(&submit->args, cb);
+	upcall_ident_put(from);
+	upcall_callback_put(cb);
 	return ERR_PTR(err);
 }
 
@@ -285,17 +297,14 @@ static struct upcall_call *submit_target(struct upcall_peer *peer, struct upcall
 {
 	struct upcall_callback *cb = submit_callback_get(submit);
 	struct upcall_ident *from;
-	struct upcall_call *call;
 
 	if (IS_ERR(cb))
 		return ERR_CAST(cb);
 	from = upcall_peer_ident(peer);
-	call = from ? submit_new(peer, cb, from, submit) : ERR_PTR(-ENOMEM);
-	if (call == ERR_PTR(-ESTALE))
-		submit_say_callback(&submit->args, cb);
-	upcall_ident_put(from);
+	if (from)
+		return submit_new(peer, cb, from, submit);
 	upcall_callback_put(cb);
-	return call;
+	return ERR_PTR(-ENOMEM);
 }
 
 /**
