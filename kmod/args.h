@@ -3,15 +3,10 @@
 #define _UPCALL_ARGS_H
 
 /* How the struct of an ioctl comes in and goes out. */
-#include <linux/compiler.h>
 #include <linux/types.h>
 #include <linux/uaccess.h>
+#include "compat.h"
 #include "limits.h"
-
-/* Written as a whole at once: kernels that clear what is on the stack need not. Later than 6.1. */
-#ifndef __uninitialized
-#define __uninitialized
-#endif
 
 /*
  * A struct of a round trip is a few words: they are moved one by one between two user_access_*(),

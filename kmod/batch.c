@@ -21,10 +21,9 @@
 #include "stub.h"
 #include "submit.h"
 
-static bool batch_fits(struct upcall_batch *batch, struct upcall_event_node *node, u32 room)
+static bool batch_has_room(struct upcall_batch *batch, const struct upcall_event_node *node,
+			   u32 room)
 {
-	node->size = upcall_node_size(node);
-	node->fds = upcall_fds_count(upcall_node_fds(node));
 	if (node->size <= room - batch->used && batch->count < UPCALL_MAX_EVENTS &&
 	    batch->fds + node->fds <= UPCALL_MAX_FDS)
 		return true;
@@ -33,15 +32,26 @@ static bool batch_fits(struct upcall_batch *batch, struct upcall_event_node *nod
 	return false;
 }
 
-static void batch_add_locked(struct upcall_batch *batch, struct upcall_event_node *node)
+static bool batch_fits(struct upcall_batch *batch, struct upcall_event_node *node, u32 room)
+{
+	node->size = upcall_node_size(node);
+	node->fds = upcall_fds_count(upcall_node_fds(node));
+	return batch_has_room(batch, node, room);
+}
+
+static bool batch_fits_call(struct upcall_batch *batch, struct upcall_call *call, u32 room)
+{
+	call->node.size = upcall_call_event_size(call) + upcall_fds_size(call->fds);
+	call->node.fds = upcall_fds_count(call->fds);
+	return batch_has_room(batch, &call->node, room);
+}
+
+static void batch_add_locked(struct upcall_batch *batch, struct upcall_event_node *node,
+			     u64 cookie)
 {
 	node->taken = true;
 	node->owed = false;
-	/* Another peer's cookie is not ours to see, nor to read without its lock. */
-	if (node->type == UPCALL_EVENT_RESULT)
-		node->cookie = upcall_node_call(node)->user_data;
-	else
-		node->cookie = upcall_node_callback(node)->released.cookie;
+	node->cookie = cookie;
 	list_move_tail(&node->link, &batch->events);
 	batch->count++;
 	batch->fds += node->fds;
@@ -51,20 +61,22 @@ static void batch_add_locked(struct upcall_batch *batch, struct upcall_event_nod
 /* A queued call becomes TAKEN. The batch has a reference of its own to it. */
 static void batch_add_call_locked(struct upcall_batch *batch, struct upcall_call *call, ktime_t now)
 {
+	struct upcall_callback *cb = call->cb;
+
 	refcount_inc(&call->refs);
 	call->state = UPCALL_TAKEN;
-	call->keeps_arg = call->cb->flags & UPCALL_REGISTER_IDEMPOTENT && !call->fds;
+	call->keeps_arg = cb->flags & UPCALL_REGISTER_IDEMPOTENT && !call->fds;
 	call->lends &= !call->keeps_arg;
 	call->taken_at = now;
 	if (!list_empty(&call->nest_link))
 		list_del_init(&call->nest_link);
 	if (call->answered)	/* a notification */
-		list_move_tail(&call->cb_link, &call->cb->traffic->running);
+		list_move_tail(&call->cb_link, &cb->traffic->running);
 	else
-		list_move(&call->cb_link, &call->cb->traffic->running);
-	upcall_spin_meet_locked(&call->cb->peer->server, task_pid(current));
-	upcall_spin_meet_locked(&call->cb->peer->client, call->tid);
-	batch_add_locked(batch, &call->node);
+		list_move(&call->cb_link, &cb->traffic->running);
+	upcall_spin_meet_locked(&cb->peer->server, task_pid(current));
+	upcall_spin_meet_locked(&cb->peer->client, call->tid);
+	batch_add_locked(batch, &call->node, cb->released.cookie);
 	batch->calls++;
 }
 
@@ -73,7 +85,7 @@ static void batch_add_cancel_locked(struct upcall_batch *batch, struct upcall_ca
 {
 	list_del_init(&call->nest_link);
 	call->cb->traffic->cancelling++;
-	batch_add_locked(batch, &call->cancel);
+	batch_add_locked(batch, &call->cancel, call->cb->released.cookie);
 }
 
 /* The batch has a reference to the callback. */
@@ -84,7 +96,13 @@ static void batch_add_notice_locked(struct upcall_batch *batch, struct upcall_ev
 	refcount_inc(&cb->refs);
 	if (node->type == UPCALL_EVENT_UNREFERENCED)
 		cb->traffic->cancelling++;
-	batch_add_locked(batch, node);
+	batch_add_locked(batch, node, cb->released.cookie);
+}
+
+/* Brings its reference. The callback's cookie is not ours to see, nor to read without its lock. */
+static void batch_add_result_locked(struct upcall_batch *batch, struct upcall_call *call)
+{
+	batch_add_locked(batch, &call->result, call->user_data);
 }
 
 /* True if all of them fit. */
@@ -103,7 +121,7 @@ static bool batch_take_events_locked(struct upcall_batch *batch, struct upcall_p
 	list_for_each_entry_safe(node, next, &peer->results, link) {
 		if (!batch_fits(batch, node, room))
 			return false;
-		batch_add_locked(batch, node);	/* brings its reference */
+		batch_add_result_locked(batch, upcall_node_call(node));
 	}
 	return true;
 }
@@ -160,7 +178,7 @@ static void batch_take_chain_locked(struct upcall_batch *batch, struct upcall_pe
 		} else if (upcall_account_swamped(peer->ident->account)) {
 			batch->swamped = true;
 		} else {
-			if (!batch_fits(batch, &call->node, args->events_len))
+			if (!batch_fits_call(batch, call, args->events_len))
 				break;
 			batch_add_call_locked(batch, call, now);
 		}
@@ -170,7 +188,7 @@ static void batch_take_chain_locked(struct upcall_batch *batch, struct upcall_pe
 	if (!call->landed || !batch_fits(batch, &call->result, args->events_len))
 		return;
 	call->landed = false;
-	batch_add_locked(batch, &call->result);
+	batch_add_result_locked(batch, call);
 }
 
 /**
@@ -187,7 +205,7 @@ static void batch_take_chain_locked(struct upcall_batch *batch, struct upcall_pe
 void upcall_batch_take_locked(struct upcall_batch *batch, struct upcall_peer *peer,
 			      const struct upcall_exchange *args)
 {
-	struct upcall_event_node *node, *next;
+	struct upcall_call *call, *next;
 	ktime_t now;
 
 	lockdep_assert_held(&peer->lock);
@@ -204,11 +222,11 @@ void upcall_batch_take_locked(struct upcall_batch *batch, struct upcall_peer *pe
 	if (batch->swamped)
 		return;
 	now = ktime_get();
-	list_for_each_entry_safe(node, next, &peer->queue, link) {
+	list_for_each_entry_safe(call, next, &peer->queue, node.link) {
 		if (batch->calls >= args->max_calls ||
-		    !batch_fits(batch, node, args->events_len))
+		    !batch_fits_call(batch, call, args->events_len))
 			return;
-		batch_add_call_locked(batch, upcall_node_call(node), now);
+		batch_add_call_locked(batch, call, now);
 	}
 }
 
@@ -356,16 +374,21 @@ void upcall_batch_return(struct upcall_batch *batch, struct upcall_peer *peer)
 		batch_return_one(peer, node);
 }
 
+static void batch_commit_call_locked(struct upcall_call *call)
+{
+	if (call->fds)
+		upcall_fds_drop(&call->fds);
+	if (call->left)
+		call->lends = false;
+	if (call->state == UPCALL_TAKEN)
+		call->node.owed = upcall_call_delivered_locked(call);
+}
+
 static void batch_commit_one_locked(struct upcall_peer *peer, struct upcall_event_node *node)
 {
 	switch (node->type) {
 	case UPCALL_EVENT_CALL:
-		if (upcall_node_call(node)->fds)
-			upcall_fds_drop(&upcall_node_call(node)->fds);
-		if (upcall_node_call(node)->left)
-			upcall_node_call(node)->lends = false;
-		if (upcall_node_call(node)->state == UPCALL_TAKEN)
-			node->owed = upcall_call_delivered_locked(upcall_node_call(node));
+		batch_commit_call_locked(container_of(node, struct upcall_call, node));
 		break;
 	case UPCALL_EVENT_RESULT:
 		node->owed = upcall_submit_unlink_locked(peer, upcall_node_call(node));
@@ -376,10 +399,29 @@ static void batch_commit_one_locked(struct upcall_peer *peer, struct upcall_even
 	}
 }
 
-static void batch_drop_arg(struct upcall_call *call)
+/* The batch's references, and those that its commit took over. */
+static void batch_done_call(struct upcall_call *call)
 {
+	bool owed = call->node.owed;
+
 	if (!call->keeps_arg && !call->lends)
 		upcall_payload_free(&call->arg);
+	if (unlikely(owed))
+		upcall_call_put(call);
+	upcall_call_put(call);
+}
+
+static void batch_done_other(struct upcall_event_node *node)
+{
+	if (node->type == UPCALL_EVENT_RELEASED) {
+		upcall_callback_gone(upcall_node_callback(node));
+		return;
+	}
+	if (node->type == UPCALL_EVENT_UNREFERENCED)
+		upcall_stub_told(upcall_node_callback(node));
+	if (node->owed)
+		upcall_call_put(upcall_node_call(node));
+	node_put(node);
 }
 
 /**
@@ -403,18 +445,11 @@ void upcall_batch_commit(struct upcall_batch *batch, struct upcall_peer *peer)
 	spin_unlock(&peer->lock);
 
 	list_for_each_entry_safe(node, next, &batch->events, link) {
-		list_del_init(&node->link);
-		if (node->type == UPCALL_EVENT_RELEASED) {
-			upcall_callback_gone(upcall_node_callback(node));
-			continue;
-		}
-		if (node->type == UPCALL_EVENT_UNREFERENCED)
-			upcall_stub_told(upcall_node_callback(node));
-		else if (node->type == UPCALL_EVENT_CALL)
-			batch_drop_arg(upcall_node_call(node));
-		if (node->owed)
-			upcall_call_put(upcall_node_call(node));
-		node_put(node);
+		INIT_LIST_HEAD(&node->link);	/* all of them: there is no list any more */
+		if (likely(node->type == UPCALL_EVENT_CALL))
+			batch_done_call(container_of(node, struct upcall_call, node));
+		else
+			batch_done_other(node);
 	}
 	if (trim)
 		upcall_spare_trim(peer);

@@ -174,6 +174,12 @@ struct upcall_call {
 	struct timerqueue_node deadline_node;
 };
 
+/* Bytes of its CALL event before the numbers of descriptors. */
+static inline u32 upcall_call_event_size(const struct upcall_call *call)
+{
+	return sizeof(struct upcall_event_call) + ALIGN(call->arg_len, 8);
+}
+
 /* call.c */
 struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_callback *cb,
 				    struct upcall_ident *from, const struct upcall_submit *submit);

@@ -8,9 +8,15 @@
  * difference it is the newer that the sources use.
  */
 
+#include <linux/compiler.h>
 #include <linux/file.h>
 #include <linux/hrtimer.h>
 #include <linux/version.h>
+
+/* Some 6.1 and later: it is written as a whole at once, and need not be cleared before */
+#ifndef __uninitialized
+#define __uninitialized
+#endif
 
 /* 6.7: with an address of the process to write the number to, or none */
 #if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)

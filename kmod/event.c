@@ -75,7 +75,7 @@ static u32 node_fds_offset(struct upcall_event_node *node)
 {
 	switch (node->type) {
 	case UPCALL_EVENT_CALL:
-		return sizeof(struct upcall_event_call) + ALIGN(upcall_node_call(node)->arg_len, 8);
+		return upcall_call_event_size(upcall_node_call(node));
 	case UPCALL_EVENT_RESULT:
 		return sizeof(struct upcall_event_result) +
 		       ALIGN(upcall_node_call(node)->answer.reply.len, 8);
@@ -98,15 +98,20 @@ u32 upcall_node_size(struct upcall_event_node *node)
 	return node_fds_offset(node) + upcall_fds_size(upcall_node_fds(node));
 }
 
+/* Every member: one that is left out would go out as it was on our stack. */
 static void event_fill_call(struct upcall_event_call *event, struct upcall_call *call)
 {
 	struct upcall_ids ids;
 
 	upcall_ident_show(call->from, &ids);
+	event->event.size = call->node.size;
+	event->event.type = UPCALL_EVENT_CALL;
+	event->event.handle = call->cb->handle;
+	event->event.cookie = call->node.cookie;
 	event->call = call->owner_id;
 	event->seq = call->seq;
-	if (!(call->flags & UPCALL_CALL_NO_DEADLINE))
-		event->deadline_ns = ktime_to_ns(upcall_time_show(call->deadline));
+	event->deadline_ns = call->flags & UPCALL_CALL_NO_DEADLINE ?
+			     0 : ktime_to_ns(upcall_time_show(call->deadline));
 	event->start_time = ids.start_time;
 	event->flags = call->flags | (call->ran ? UPCALL_CALL_AGAIN : 0);
 	event->op = call->op;
@@ -119,7 +124,7 @@ static void event_fill_call(struct upcall_event_call *event, struct upcall_call 
 	event->depth = call->depth;
 	event->payload_offset = sizeof(*event);
 	event->payload_len = call->arg_len;
-	event->fds_offset = node_fds_offset(&call->node);
+	event->fds_offset = upcall_call_event_size(call);
 	event->fd_count = upcall_fds_count(call->fds);
 	event->reply_fd_max = call->reply_fd_max;
 }
@@ -171,10 +176,9 @@ static int node_copy_payload(struct upcall_event_node *node, const struct upcall
 
 static int node_copy_call(struct upcall_event_node *node, char __user *to)
 {
-	struct upcall_call *call = upcall_node_call(node);
-	struct upcall_event_call event = {};
+	struct upcall_call *call = container_of(node, struct upcall_call, node);
+	struct upcall_event_call event __uninitialized;
 
-	event_fill(&event.event, node);
 	event_fill_call(&event, call);
 	if (upcall_words_write(to, &event, sizeof(event)))
 		return -EFAULT;

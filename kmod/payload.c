@@ -102,7 +102,7 @@ static int payload_alloc(struct upcall_payload *payload, u32 len, struct mem_cgr
  * room for the last word as a whole. Pointers, not arrays: nothing that checks an index may be
  * called there.
  */
-static int payload_read_small(struct upcall_payload *payload, const void __user *from, u32 len)
+static noinline int payload_read_small(struct upcall_payload *payload, const void __user *from, u32 len)
 {
 	const u64 __user *words = from;
 	u8 *bytes = payload->small;
@@ -124,7 +124,7 @@ out_fault:
 	return -EFAULT;
 }
 
-static int payload_write_small(const struct upcall_payload *payload, void __user *to)
+static noinline int payload_write_small(const struct upcall_payload *payload, void __user *to)
 {
 	const u8 *bytes = payload->small;
 	const u64 *from = (const u64 *)bytes;
@@ -165,12 +165,14 @@ int upcall_payload_from_user(struct upcall_payload *payload, u64 from, u32 len,
 	unsigned int i;
 	int err;
 
-	might_sleep();
 	payload->len = 0;
 	if (!len)
 		return 0;
-	if (len <= UPCALL_SMALL_PAYLOAD)
+	if (len <= UPCALL_SMALL_PAYLOAD) {
+		might_fault();
 		return payload_read_small(payload, user, len);
+	}
+	might_sleep();
 	err = payload_take(payload, len, spare) ? 0 : payload_alloc(payload, len, memcg, gfp);
 	if (err)
 		return err;
@@ -185,6 +187,28 @@ int upcall_payload_from_user(struct upcall_payload *payload, u64 from, u32 len,
 }
 
 /**
+ * upcall_payload_try_from_user() - Fill an empty payload, unless a page has to be fetched for that
+ * @payload: Uninitialised or empty; on failure it is left empty.
+ * @from: User address as it stands in an ioctl's struct.
+ * @len: In bytes, at most UPCALL_SMALL_PAYLOAD.
+ *
+ * Context: Process context; locks may be held.
+ * Return: 0, or -EFAULT: perhaps not with upcall_payload_from_user().
+ */
+int upcall_payload_try_from_user(struct upcall_payload *payload, u64 from, u32 len)
+{
+	int err = 0;
+
+	payload->len = 0;
+	if (len) {
+		pagefault_disable();
+		err = payload_read_small(payload, u64_to_user_ptr(from), len);
+		pagefault_enable();
+	}
+	return err;
+}
+
+/**
  * upcall_payload_to_user() - Copy a payload out to the calling process
  * @payload: Not borrowed. Must not change meanwhile; it is left as it is.
  * @to: At least @payload->len bytes.
@@ -196,11 +220,13 @@ int upcall_payload_to_user(const struct upcall_payload *payload, void __user *to
 {
 	unsigned int i;
 
-	might_sleep();
 	if (!payload->len)
 		return 0;
-	if (payload->len <= UPCALL_SMALL_PAYLOAD)
+	if (payload->len <= UPCALL_SMALL_PAYLOAD) {
+		might_fault();
 		return payload_write_small(payload, to);
+	}
+	might_sleep();
 	for (i = 0; i < payload_pieces(payload); i++) {
 		if (copy_to_user(to + i * PAGE_SIZE, payload_piece(payload, i),
 				 piece_len(payload, i)))

@@ -51,6 +51,7 @@ struct upcall_payload {
 
 int upcall_payload_from_user(struct upcall_payload *payload, u64 from, u32 len,
 			     struct mem_cgroup *memcg, gfp_t gfp, struct upcall_block *spare);
+int upcall_payload_try_from_user(struct upcall_payload *payload, u64 from, u32 len);
 int upcall_payload_to_user(const struct upcall_payload *payload, void __user *to);
 void upcall_payload_free(struct upcall_payload *payload);
 void upcall_payload_keep(struct upcall_payload *payload, struct upcall_block *spare);

@@ -101,7 +101,7 @@ struct upcall_receiver {
  * @refusal: What EPOLLOUT waits for; @lock is not its lock.
  * @idle_lock: Protects @idle; a leaf.
  * @idle: struct upcall_receiver: threads that sleep for events, those that take calls in front,
- *	the last to come first. Who wakes one unlinks it. Added to under @lock as well.
+ *	the last to come first. Who wakes one unlinks it, and does not touch it after that. Added to under @lock as well.
  * @chain_wait: Where those sleep that wait for one call: woken for a CANCEL, which may be of
  *	the chain of any of them.
  * @poll_wait: poll(2) and epoll: lives as long as the file, as @refs counts it.
@@ -200,9 +200,15 @@ static inline int upcall_peer_bind(struct upcall_peer *peer)
 
 /* wake.c */
 void upcall_peer_wake(struct upcall_peer *peer, u32 event);
-void upcall_peer_wake_locked(struct upcall_peer *peer, u32 event);
 void upcall_peer_wake_all(struct upcall_peer *peer);
 __poll_t upcall_peer_poll(struct upcall_peer *peer, struct file *file, poll_table *wait);
+
+/* An event was queued, under @peer->lock, which is still held: wakes who can receive it. */
+static inline void upcall_peer_wake_locked(struct upcall_peer *peer, u32 event)
+{
+	lockdep_assert_held(&peer->lock);
+	upcall_peer_wake(peer, event);
+}
 
 /* orphan.c */
 void upcall_orphan_init(struct upcall_peer *peer);

@@ -127,10 +127,12 @@ static int receive_sleep(struct upcall_peer *peer, struct upcall_receiver *me, k
 	if (llist_empty(&peer->answers))
 		err = receive_schedule(deadline);
 	__set_current_state(TASK_RUNNING);
-	/* Also waits for whoever is about to wake us. */
+	/* Whoever woke us has unlinked us, as the last that it does with us: see wake.c. */
+	if (list_empty_careful(&me->link))
+		return err;
 	spin_lock(&peer->idle_lock);
 	if (!list_empty(&me->link))
-		list_del(&me->link);
+		list_del_init(&me->link);
 	spin_unlock(&peer->idle_lock);
 	return err;
 }

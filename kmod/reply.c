@@ -33,8 +33,30 @@ static int call_open_locked(struct upcall_call *call, struct upcall_call **ended
 	return -ENOENT;
 }
 
-/* Whether the caller takes such a reply; if so the call is referenced. */
-static int call_reply_check(struct upcall_peer *peer, const struct upcall_command *command,
+/* Whether the caller takes such a reply; *@ended as by call_open_locked(). */
+static int call_check_locked(struct upcall_call *call, const struct upcall_command *command,
+			     u32 *needed, struct upcall_call **ended)
+{
+	int err = call_open_locked(call, ended);
+
+	if (err)
+		return err;
+	if ((call->flags & UPCALL_CALL_ONEWAY) &&
+	    (command->data_len || command->status || command->fd_count))
+		return -EINVAL;
+	if (command->data_len > call->reply_max) {
+		*needed = call->reply_max;
+		return -EMSGSIZE;
+	}
+	if (command->fd_count > call->reply_fd_max) {
+		*needed = call->reply_fd_max;
+		return -EMFILE;
+	}
+	return 0;
+}
+
+/* The call, referenced, if its caller takes such a reply. */
+static int call_reply_begin(struct upcall_peer *peer, const struct upcall_command *command,
 			    struct upcall_call **callp, u32 *needed)
 {
 	struct upcall_call *call, *ended = NULL;
@@ -42,23 +64,11 @@ static int call_reply_check(struct upcall_peer *peer, const struct upcall_comman
 
 	spin_lock(&peer->lock);
 	call = call_find_locked(peer, command->target);
-	err = call_open_locked(call, &ended);
-	if (err)
-		goto out_unlock;
-	if ((call->flags & UPCALL_CALL_ONEWAY) &&
-	    (command->data_len || command->status || command->fd_count)) {
-		err = -EINVAL;
-	} else if (command->data_len > call->reply_max) {
-		*needed = call->reply_max;
-		err = -EMSGSIZE;
-	} else if (command->fd_count > call->reply_fd_max) {
-		*needed = call->reply_fd_max;
-		err = -EMFILE;
-	} else {
+	err = call_check_locked(call, command, needed, &ended);
+	if (!err) {
 		refcount_inc(&call->refs);
 		*callp = call;
 	}
-out_unlock:
 	spin_unlock(&peer->lock);
 	if (ended)
 		upcall_call_put(ended);
@@ -67,7 +77,6 @@ out_unlock:
 
 /* What its owner sends to a caller. */
 struct reply {
-	u32 status;
 	struct upcall_payload payload;
 	struct upcall_fds *fds;
 };
@@ -101,13 +110,11 @@ static void reply_free(struct reply *reply)
 	upcall_fds_free(reply->fds);
 }
 
-/* Both ends. The owner's reference is the caller's to put. */
-static void call_reply_locked(struct upcall_call *call, struct reply *reply)
+/* Both ends; bytes and descriptors are there. The owner's reference is the caller's to put. */
+static void call_reply_locked(struct upcall_call *call, u32 status)
 {
 	if (!(call->flags & UPCALL_CALL_ONEWAY)) {
-		upcall_payload_move(&call->answer.reply, &reply->payload);
-		swap(call->answer.fds, reply->fds);
-		call->answer.status = reply->status;
+		call->answer.status = status;
 		upcall_call_answer_locked(call, 0, UPCALL_STAGE_REPLIED);
 		call->cb->traffic->replied++;
 	}
@@ -115,27 +122,41 @@ static void call_reply_locked(struct upcall_call *call, struct reply *reply)
 	upcall_call_end_locked(call);
 }
 
-/**
- * upcall_call_reply() - REPLY: both ends of a delivered call
- * @peer: The owner's.
- * @command: Checked by the caller.
- * @needed: Set with -EMSGSIZE, and with -EMFILE if the caller takes fewer descriptors.
- *
- * The bytes are read without a lock; meanwhile the call may be answered otherwise, and
- * even end by a second reply. So its state is looked at again; the call itself is held,
- * not looked up again: its id might be another's by then.
- *
- * Context: Process context, may sleep.
- * Return: 0, -ENOENT, -EINVAL, -EMSGSIZE, -EMFILE, -ENOMEM, -EFAULT or -EBADF. But for 0 and
- *	-ENOENT it is still to be answered.
+/*
+ * A few bytes, without descriptors, read under the lock: of pages that are there. Nobody else
+ * looks at the reply of a call before its answer. -EAGAIN: there are others, too.
  */
-int upcall_call_reply(struct upcall_peer *peer, const struct upcall_command *command, u32 *needed)
+static int call_reply_at_once(struct upcall_peer *peer, const struct upcall_command *command,
+			      u32 *needed)
 {
 	struct upcall_call *call, *ended = NULL;
-	struct reply reply = { .status = command->status };
 	int err;
 
-	err = call_reply_check(peer, command, &call, needed);
+	spin_lock(&peer->lock);
+	call = call_find_locked(peer, command->target);
+	err = call_check_locked(call, command, needed, &ended);
+	if (!err && upcall_payload_try_from_user(&call->answer.reply, command->data,
+						 command->data_len))
+		err = -EAGAIN;
+	if (!err) {
+		call_reply_locked(call, command->status);
+		ended = call;
+	}
+	spin_unlock(&peer->lock);
+	if (ended)
+		upcall_call_put(ended);
+	return err;
+}
+
+/* As upcall_call_reply(), of any reply. */
+static int call_reply_any(struct upcall_peer *peer, const struct upcall_command *command,
+			  u32 *needed)
+{
+	struct upcall_call *call, *ended = NULL;
+	struct reply reply;
+	int err;
+
+	err = call_reply_begin(peer, command, &call, needed);
 	if (err)
 		return err;
 	err = reply_take(&reply, command, call);
@@ -145,7 +166,9 @@ int upcall_call_reply(struct upcall_peer *peer, const struct upcall_command *com
 	spin_lock(&peer->lock);
 	err = call_open_locked(call, &ended);
 	if (!err) {
-		call_reply_locked(call, &reply);
+		upcall_payload_move(&call->answer.reply, &reply.payload);
+		swap(call->answer.fds, reply.fds);
+		call_reply_locked(call, command->status);
 		ended = call;
 	}
 	spin_unlock(&peer->lock);
@@ -155,6 +178,29 @@ int upcall_call_reply(struct upcall_peer *peer, const struct upcall_command *com
 out_put:
 	upcall_call_put(call);
 	return err;
+}
+
+/**
+ * upcall_call_reply() - REPLY: both ends of a delivered call
+ * @peer: The owner's.
+ * @command: Checked by the caller.
+ * @needed: Set with -EMSGSIZE, and with -EMFILE if the caller takes fewer descriptors.
+ *
+ * Bytes that may have to be fetched are read without a lock; meanwhile the call may be answered
+ * otherwise, and even end by a second reply. So its state is looked at again; the call itself is
+ * held, not looked up again: its id might be another's by then.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, -ENOENT, -EINVAL, -EMSGSIZE, -EMFILE, -ENOMEM, -EFAULT or -EBADF. But for 0 and
+ *	-ENOENT it is still to be answered.
+ */
+int upcall_call_reply(struct upcall_peer *peer, const struct upcall_command *command, u32 *needed)
+{
+	int err = -EAGAIN;
+
+	if (likely(command->data_len <= UPCALL_SMALL_PAYLOAD && !command->fd_count))
+		err = call_reply_at_once(peer, command, needed);
+	return err == -EAGAIN ? call_reply_any(peer, command, needed) : err;
 }
 
 /**

@@ -9,6 +9,20 @@
 #include "peer.h"
 
 /*
+ * Out of @idle. One that sees that it is not linked goes on without a lock, and with it goes what
+ * stands on its stack: that is the last we touch. Its task stays for a grace period of RCU, and
+ * whoever holds a spinlock holds that up.
+ */
+static bool receiver_wake_locked(struct upcall_receiver *receiver)
+{
+	struct task_struct *task = receiver->task;
+
+	/* Pairs with receive_sleep(). */
+	list_del_init_careful(&receiver->link);
+	return wake_up_process(task);
+}
+
+/*
  * The first in @idle that takes calls, or whoever is the first. One that does not sleep any more
  * looks again by itself, and one that is frozen once it is thawed: then the next one is woken, too.
  */
@@ -22,8 +36,7 @@ static void peer_wake_one(struct upcall_peer *peer, bool call)
 		first = list_first_entry(&peer->idle, struct upcall_receiver, link);
 		if (call && !first->calls)
 			break;
-		list_del_init(&first->link);
-		woken = wake_up_process(first->task);	/* it takes this lock before it goes on */
+		woken = receiver_wake_locked(first);
 	}
 	spin_unlock(&peer->idle_lock);
 }
@@ -40,10 +53,8 @@ void upcall_peer_wake_all(struct upcall_peer *peer)
 
 	lockdep_assert_held(&peer->lock);
 	spin_lock(&peer->idle_lock);
-	list_for_each_entry_safe(receiver, next, &peer->idle, link) {
-		list_del_init(&receiver->link);
-		wake_up_process(receiver->task);
-	}
+	list_for_each_entry_safe(receiver, next, &peer->idle, link)
+		receiver_wake_locked(receiver);
 	spin_unlock(&peer->idle_lock);
 }
 
@@ -62,19 +73,6 @@ void upcall_peer_wake(struct upcall_peer *peer, u32 event)
 	/* Pairs with the lock, or the barrier, in upcall_peer_poll(). */
 	if (waitqueue_active(&peer->poll_wait))
 		wake_up_interruptible_poll(&peer->poll_wait, EPOLLIN | EPOLLRDNORM);
-}
-
-/**
- * upcall_peer_wake_locked() - An event was queued: wake who can receive it
- * @peer: Whose.
- * @event: UPCALL_EVENT_*.
- *
- * Context: Under @peer->lock.
- */
-void upcall_peer_wake_locked(struct upcall_peer *peer, u32 event)
-{
-	lockdep_assert_held(&peer->lock);
-	upcall_peer_wake(peer, event);
 }
 
 /**

@@ -81,4 +81,25 @@ static inline bool hook_is_quiet(void)
 	return !text[0];
 }
 
+/*
+ * REPLY with bytes on a page that is not there yet: these are read without a lock, and the thread
+ * can be held at "reply_read".
+ */
+static inline int reply_from_afar(int fd, uint64_t call, uint32_t status, const char *text)
+{
+	int memory = memfd_create("reply", MFD_CLOEXEC), ret;
+	size_t len = strlen(text);
+	void *page;
+
+	if (memory < 0 || write(memory, text, len) != (ssize_t)len)
+		return -EIO;
+	page = mmap(NULL, len, PROT_READ, MAP_SHARED, memory, 0);
+	close(memory);
+	if (page == MAP_FAILED)
+		return -errno;
+	ret = reply(fd, call, status, page, len);
+	munmap(page, len);
+	return ret;
+}
+
 #endif /* HOOK_H */

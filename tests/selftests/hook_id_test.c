@@ -43,7 +43,7 @@ static void *replier_main(void *arg)
 {
 	struct replier *replier = arg;
 
-	replier->ret = reply(replier->fd, replier->call, 1, "late", 4);
+	replier->ret = reply_from_afar(replier->fd, replier->call, 1, "late");
 	return NULL;
 }
 

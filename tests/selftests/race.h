@@ -241,17 +241,23 @@ static inline int owner_start_faulting(struct puppet_mem *mem)
 	return start_thread(receiver_main, (void *)8);
 }
 
+static inline void owner_has_replied(int replied)
+{
+	notes->replied = replied;
+	__atomic_store_n(&notes->reply_done, true, __ATOMIC_RELEASE);
+}
+
 static inline int owner_reply(struct puppet_mem *mem)
 {
 	(void)mem;
-	notes->replied = reply(my_peer, notes->call, 7, "answer", 6);
-	__atomic_store_n(&notes->reply_done, true, __ATOMIC_RELEASE);
+	owner_has_replied(reply(my_peer, notes->call, 7, "answer", 6));
 	return 0;
 }
 
 static inline void *replier_main(void *arg)
 {
-	owner_reply(arg);
+	(void)arg;
+	owner_has_replied(reply_from_afar(my_peer, notes->call, 7, "answer"));
 	return NULL;
 }
 
