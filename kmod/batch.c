@@ -99,12 +99,6 @@ static void batch_add_notice_locked(struct upcall_batch *batch, struct upcall_ev
 	batch_add_locked(batch, node, cb->released.cookie);
 }
 
-/* Brings its reference. The callback's cookie is not ours to see, nor to read without its lock. */
-static void batch_add_result_locked(struct upcall_batch *batch, struct upcall_call *call)
-{
-	batch_add_locked(batch, &call->result, call->user_data);
-}
-
 /* True if all of them fit. */
 static bool batch_take_events_locked(struct upcall_batch *batch, struct upcall_peer *peer, u32 room)
 {
@@ -121,7 +115,8 @@ static bool batch_take_events_locked(struct upcall_batch *batch, struct upcall_p
 	list_for_each_entry_safe(node, next, &peer->results, link) {
 		if (!batch_fits(batch, node, room))
 			return false;
-		batch_add_result_locked(batch, upcall_node_call(node));
+		/* Brings its reference. The callback's cookie is not ours to see. */
+		batch_add_locked(batch, node, upcall_node_call(node)->user_data);
 	}
 	return true;
 }
@@ -188,7 +183,7 @@ static void batch_take_chain_locked(struct upcall_batch *batch, struct upcall_pe
 	if (!call->landed || !batch_fits(batch, &call->result, args->events_len))
 		return;
 	call->landed = false;
-	batch_add_result_locked(batch, call);
+	batch_add_locked(batch, &call->result, call->user_data);
 }
 
 /**
@@ -402,11 +397,9 @@ static void batch_commit_one_locked(struct upcall_peer *peer, struct upcall_even
 /* The batch's references, and those that its commit took over. */
 static void batch_done_call(struct upcall_call *call)
 {
-	bool owed = call->node.owed;
-
 	if (!call->keeps_arg && !call->lends)
 		upcall_payload_free(&call->arg);
-	if (unlikely(owed))
+	if (unlikely(call->node.owed))
 		upcall_call_put(call);
 	upcall_call_put(call);
 }

@@ -91,14 +91,6 @@ static void call_fill(struct upcall_call *call, struct upcall_callback *cb,
 		call->flags |= UPCALL_CALL_STUB;
 	if (args->flags & UPCALL_INVOKE_LATEST)
 		call->flags |= UPCALL_CALL_LATEST;
-	upcall_event_node_init(&call->node, UPCALL_EVENT_CALL);
-	upcall_event_node_init(&call->cancel, UPCALL_EVENT_CANCEL);
-	upcall_event_node_init(&call->result, UPCALL_EVENT_RESULT);
-	INIT_LIST_HEAD(&call->cb_link);
-	INIT_LIST_HEAD(&call->nest_link);
-	INIT_LIST_HEAD(&call->out_link);
-	timerqueue_init(&call->deadline_node);
-	rcuwait_init(&call->wait);
 }
 
 /* Into the block that the last argument was in, until its caller, who waits, has the reply. */

@@ -100,7 +100,8 @@ struct upcall_answer {
  * @dropped: Notifications that it replaced.
  * @node: In the owner's queue: QUEUED; in a receiver's batch: TAKEN.
  * @cancel: The CANCEL event.
- * @cb_link: In @cb->queued, or @cb->running; or among those that wait in @room.
+ * @cb_link: In @cb->queued, or @cb->running; or among those that wait in @room; after its end
+ *	in @spares of its owner's peer.
  * @nest_link: In the owner's @nested: a thread that waits in its chain can take it, or its
  *	CANCEL.
  * @owner_id: The id that the owner knows it by, QUEUED and later; before, of an earlier call whose
@@ -165,7 +166,7 @@ struct upcall_call {
 
 	struct rcuwait wait;
 	struct llist_node result_link;
-	struct list_head out_link;
+	struct hlist_node out_link;
 	u64 caller_id;
 	bool waited;
 	bool nests;

@@ -28,7 +28,8 @@ struct upcall_call *upcall_chain_parent_get(struct upcall_peer *peer, u64 id)
 
 	spin_lock(&peer->lock);
 	call = upcall_ids_find_locked(&peer->incoming, id);
-	if (!call || call->owner_id != id || call->state != UPCALL_DELIVERED)
+	/* READ_ONCE(): see spare_reset(). */
+	if (!call || call->owner_id != id || READ_ONCE(call->state) != UPCALL_DELIVERED)
 		call = ERR_PTR(-ENOENT);
 	else if (call->depth >= UPCALL_MAX_NESTING)
 		call = ERR_PTR(-ELOOP);

@@ -116,7 +116,7 @@ static void event_fill_call(struct upcall_event_call *event, struct upcall_call 
 	event->flags = call->flags | (call->ran ? UPCALL_CALL_AGAIN : 0);
 	event->op = call->op;
 	event->pid = ids.pid;
-	event->tid = upcall_pid_show(call->tid);
+	event->tid = call->tid == call->from->tgid ? ids.pid : upcall_pid_show(call->tid);
 	event->uid = ids.uid;
 	event->gid = ids.gid;
 	event->reply_max = call->reply_max;

@@ -167,25 +167,39 @@ static int invoke_deliver(struct upcall_call *call, struct upcall_invoke *args)
 
 	if (upcall_payload_to_user(&answer->reply, u64_to_user_ptr(args->reply)))
 		return -EFAULT;
+	args->reply_len = answer->reply.len;
+	if (likely(!count))
+		return 0;
 	if (count > args->reply_fd_room)	/* it came back with less room */
 		err = -EMFILE;
 	else
 		err = upcall_fds_clear(answer->fds, fds) ?: upcall_fds_deliver(answer->fds, fds);
-	if (err == -EFAULT)
+	if (err == -EFAULT) {
+		args->reply_len = 0;
 		return err;
-	args->reply_len = answer->reply.len;
+	}
 	args->reply_fd_count = err ? 0 : count;
 	return err;
 }
 
-/* Nobody else looks at the argument of a call that was replied to. */
-static void invoke_keep_block(struct upcall_peer *peer, struct upcall_call *call)
+/*
+ * Its caller has its answer, or, if its reply is kept, comes back for it. Nobody else looks at the
+ * argument of a call that was replied to.
+ */
+static void invoke_leave(struct upcall_peer *peer, struct upcall_call *call, bool kept)
 {
-	if (!call->lends || call->answer.stage != UPCALL_STAGE_REPLIED)
-		return;
+	bool linked = false;
+
 	spin_lock(&peer->lock);
-	upcall_payload_keep(&call->arg, &peer->spare);
+	if (call->lends && call->answer.stage == UPCALL_STAGE_REPLIED)
+		upcall_payload_keep(&call->arg, &peer->spare);
+	if (kept)
+		WRITE_ONCE(call->waited, false);
+	else
+		linked = upcall_submit_unlink_locked(peer, call);
 	spin_unlock(&peer->lock);
+	if (linked)
+		upcall_call_put(call);
 }
 
 /*
@@ -200,7 +214,6 @@ static int invoke_collect(struct upcall_peer *peer, struct upcall_call *call,
 	bool kept = false;
 
 	upcall_submit_say_answer(args, call);
-	invoke_keep_block(peer, call);
 	if (!err && reply->len > args->reply_room) {
 		kept = true;
 		err = -EMSGSIZE;
@@ -214,10 +227,7 @@ static int invoke_collect(struct upcall_peer *peer, struct upcall_call *call,
 		kept = false;
 		err = -EFAULT;
 	}
-	if (kept)
-		invoke_unwait(peer, call);
-	else
-		upcall_submit_unlink(peer, call);
+	invoke_leave(peer, call, kept);
 	return err;
 }
 

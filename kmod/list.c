@@ -198,11 +198,13 @@ static void list_fill_call(struct upcall_list_call *record, struct upcall_call *
  */
 static struct upcall_call *list_call_of(struct upcall_peer *peer, int *slot)
 {
+	enum upcall_call_state state;
 	struct upcall_call *call;
 
 	spin_lock(&peer->lock);
 	call = upcall_ids_next_locked(&peer->incoming, slot);
-	if (call && (call->state == UPCALL_NEW || call->state == UPCALL_ENDED))
+	state = call ? READ_ONCE(call->state) : UPCALL_NEW;	/* see spare_reset() */
+	if (call && (state == UPCALL_NEW || state == UPCALL_ENDED))
 		call = ERR_PTR(-EAGAIN);
 	else if (call)
 		refcount_inc(&call->refs);

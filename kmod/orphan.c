@@ -199,7 +199,7 @@ static bool orphan_some(struct upcall_peer *peer, int *slot)
 		call = peer->dead ? NULL : upcall_ids_next_locked(&peer->incoming, slot);
 		if (!call)
 			break;
-		if (call->state != UPCALL_DELIVERED) {
+		if (READ_ONCE(call->state) != UPCALL_DELIVERED) {	/* see spare_reset() */
 			*slot += 1;
 			continue;
 		}

@@ -102,7 +102,8 @@ static int payload_alloc(struct upcall_payload *payload, u32 len, struct mem_cgr
  * room for the last word as a whole. Pointers, not arrays: nothing that checks an index may be
  * called there.
  */
-static noinline int payload_read_small(struct upcall_payload *payload, const void __user *from, u32 len)
+static noinline int payload_read_small(struct upcall_payload *payload, const void __user *from,
+				       u32 len)
 {
 	const u64 __user *words = from;
 	u8 *bytes = payload->small;

@@ -49,7 +49,7 @@ struct upcall_peer *upcall_peer_new(void)
 	INIT_LIST_HEAD(&peer->nested);
 	INIT_LIST_HEAD(&peer->events);
 	INIT_LIST_HEAD(&peer->spares);
-	INIT_LIST_HEAD(&peer->outgoing);
+	INIT_HLIST_HEAD(&peer->outgoing);
 	upcall_ids_init(&peer->incoming);
 	upcall_ids_init(&peer->outgoing_ids);
 	upcall_async_init(peer);
@@ -246,7 +246,7 @@ static struct upcall_call *peer_take_outgoing(struct upcall_peer *peer)
 	struct upcall_call *call;
 
 	spin_lock(&peer->lock);
-	call = list_first_entry_or_null(&peer->outgoing, struct upcall_call, out_link);
+	call = hlist_entry_safe(peer->outgoing.first, struct upcall_call, out_link);
 	if (call)
 		upcall_submit_unlink_locked(peer, call);
 	spin_unlock(&peer->lock);

@@ -75,9 +75,10 @@ struct upcall_receiver {
  *	waits.
  * @events: CANCEL and RELEASED events that wait.
  * @incoming: QUEUED to DELIVERED calls by the owner's id; and those that wait for room, NEW.
- * @spares: struct upcall_call that have ended, by @out_link, for the next ones: with their memory
+ * @spares: struct upcall_call that have ended, by @cb_link, for the next ones: with their memory
  *	and their place in @incoming.
  * @nspares: How many, at most UPCALL_SPARE_CALLS.
+ * @last_spare: One more, that ended last, or NULL: put there and taken without a lock.
  * @spares_low: The fewest that there were since the queue was last seen empty.
  * @spare_callbacks: Callbacks that are GONE, by @spare, for the next ones: with their memory and
  *	their references to this peer and its ident.
@@ -101,7 +102,8 @@ struct upcall_receiver {
  * @refusal: What EPOLLOUT waits for; @lock is not its lock.
  * @idle_lock: Protects @idle; a leaf.
  * @idle: struct upcall_receiver: threads that sleep for events, those that take calls in front,
- *	the last to come first. Who wakes one unlinks it, and does not touch it after that. Added to under @lock as well.
+ *	the last to come first. Who wakes one unlinks it, and does not touch it after that. Added
+ *	to under @lock as well.
  * @chain_wait: Where those sleep that wait for one call: woken for a CANCEL, which may be of
  *	the chain of any of them.
  * @poll_wait: poll(2) and epoll: lives as long as the file, as @refs counts it.
@@ -135,6 +137,7 @@ struct upcall_peer {
 	struct upcall_ids_table incoming;
 	struct list_head spares;
 	u32 nspares;
+	struct upcall_call *last_spare;
 	u32 spares_low;
 	struct upcall_callback *spare_callbacks;
 	u32 nspare_callbacks;
@@ -144,7 +147,7 @@ struct upcall_peer {
 	struct upcall_spin server;
 	struct upcall_spin client;
 
-	struct list_head outgoing;
+	struct hlist_head outgoing;
 	struct upcall_ids_table outgoing_ids;
 	u32 noutgoing;
 	struct upcall_block spare;

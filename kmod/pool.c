@@ -85,10 +85,9 @@ static struct upcall_share *share_get(struct upcall_pool *pool, struct upcall_ac
 static bool share_has_room(const struct upcall_pool *pool, const struct upcall_share *share,
 			   u32 bytes)
 {
-	if (share->calls >= upcall_half_of_left(pool->max_calls, pool->calls, share->calls))
+	if (!upcall_below_half_of_left(pool->max_calls, pool->calls, share->calls))
 		return false;
-	return !bytes ||
-	       share->bytes < upcall_half_of_left(pool->max_bytes, pool->bytes, share->bytes);
+	return !bytes || upcall_below_half_of_left(pool->max_bytes, pool->bytes, share->bytes);
 }
 
 static struct upcall_share *share_take(struct upcall_pool *pool, struct upcall_account *account,
@@ -208,8 +207,7 @@ int upcall_pool_swap(struct upcall_pool *pool, struct upcall_share *share, u32 o
 		if (!pool_has_bytes(pool, new - old))
 			return -EAGAIN;
 		for (at = share; at; at = at->parent) {
-			if (at->bytes >= upcall_half_of_left(pool->max_bytes, pool->bytes,
-							     at->bytes))
+			if (!upcall_below_half_of_left(pool->max_bytes, pool->bytes, at->bytes))
 				return -EAGAIN;
 		}
 	}

@@ -16,6 +16,12 @@ static inline u64 upcall_half_of_left(u64 max, u64 all, u64 mine)
 	return max > others ? (max - others + 1) / 2 : 0;
 }
 
+/* Whether @mine, which is part of @all, is below that: the same without its divisions. */
+static inline bool upcall_below_half_of_left(u64 max, u64 all, u64 mine)
+{
+	return all + mine < max;
+}
+
 /**
  * struct upcall_share - What one account has in a queue that many share
  * @node: In the tree of that queue, by the account's id. Protected by the lock of the queue.

@@ -40,12 +40,23 @@ static void receive_pass_on_locked(struct upcall_peer *peer)
 		upcall_peer_wake_locked(peer, UPCALL_EVENT_CALL);
 }
 
+/* The most frequent case, said quickly. */
+static bool receive_has_nothing_locked(struct upcall_peer *peer, const struct upcall_batch *batch)
+{
+	return !batch->wait && list_empty(&peer->queue) && list_empty(&peer->events) &&
+	       list_empty(&peer->results) && llist_empty(&peer->answers);
+}
+
 /* What there is now: 1, or 0 if there is nothing, or an errno. */
 static int receive_try_locked(struct upcall_peer *peer, struct upcall_exchange *args,
 			      struct upcall_batch *batch)
 {
 	if (peer->dead)
 		return -ESHUTDOWN;
+	if (receive_has_nothing_locked(peer, batch)) {
+		args->needed = 0;
+		return 0;
+	}
 	upcall_batch_take_locked(batch, peer, args);
 	/* Whoever takes less than all passes the wake-up on. */
 	if (batch->count || batch->needed)

@@ -10,12 +10,14 @@
 #include "peer.h"
 #include "trace.h"
 
-/* The call of an id that owes its owner's end, or NULL. */
+/* The call of an id that owes its owner's end, or NULL. READ_ONCE(): see spare_reset(). */
 static struct upcall_call *call_find_locked(struct upcall_peer *peer, u64 id)
 {
 	struct upcall_call *call = upcall_ids_find_locked(&peer->incoming, id);
 
-	return call && call->owner_id == id && call->state == UPCALL_DELIVERED ? call : NULL;
+	if (!call || call->owner_id != id || READ_ONCE(call->state) != UPCALL_DELIVERED)
+		return NULL;
+	return call;
 }
 
 /*

@@ -108,8 +108,6 @@ static u64 spin_until(void)
  */
 void upcall_spin_remember_locked(struct upcall_spin *spin, struct pid *other)
 {
-	if (!upcall_spin_enabled())
-		return;
 	put_pid(spin->other);
 	spin->other = get_pid(other);
 }

@@ -36,7 +36,7 @@ void upcall_spin_remember_locked(struct upcall_spin *spin, struct pid *other);
 /* Whom the next wait is for. Under the lock of the peer that @spin is in. */
 static inline void upcall_spin_meet_locked(struct upcall_spin *spin, struct pid *other)
 {
-	if (unlikely(spin->other != other))
+	if (unlikely(spin->other != other) && upcall_spin_enabled())
 		upcall_spin_remember_locked(spin, other);
 }
 

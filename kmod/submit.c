@@ -147,7 +147,7 @@ static int submit_link_locked(struct upcall_peer *peer, struct upcall_call *call
 	if (err)
 		return err;
 	refcount_inc(&call->refs);
-	list_add_tail(&call->out_link, &peer->outgoing);
+	hlist_add_head(&call->out_link, &peer->outgoing);
 	peer->noutgoing++;
 	if (call->caller) {
 		peer->nresults++;
@@ -190,9 +190,9 @@ bool upcall_submit_unlink_locked(struct upcall_peer *peer, struct upcall_call *c
 {
 	lockdep_assert_held(&peer->lock);
 	WRITE_ONCE(call->waited, false);
-	if (list_empty(&call->out_link))
+	if (hlist_unhashed(&call->out_link))
 		return false;
-	list_del_init(&call->out_link);
+	hlist_del_init(&call->out_link);
 	peer->noutgoing--;
 	if (call->caller) {
 		peer->nresults--;

@@ -237,7 +237,7 @@ inline open(c)
 /* REPLY; a thread knows the id and no more, so it looks the call up first */
 inline reply(c)
 {
-	d_step {	/* call_reply_check(), call_find_locked() */
+	d_step {	/* call_reply_begin(), call_find_locked() */
 		if
 		:: call[c].refs > 0 && call[c].state == DELIVERED ->
 			open(c);
