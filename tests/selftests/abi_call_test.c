@@ -104,16 +104,33 @@ TEST_F(pair, refused_call_results_in_the_owners_errno_and_not_delivered)
 
 TEST_F(pair, deadline_in_the_queue_results_in_etimedout_and_not_delivered)
 {
-	struct upcall_command cmd = COMMAND(CALL, self->handle, .deadline_ns = in_ms(10));
+	struct upcall_command cmd = COMMAND(CALL, self->handle);
 	struct upcall_event_result result;
 
-	ASSERT_EQ(0, command(self->caller, &cmd));
+	ASSERT_EQ(0, command_in_time(self->caller, &cmd));
 	result = ONE_RESULT(self->caller, cmd.call_id, ETIMEDOUT, UPCALL_STAGE_NOT_DELIVERED);
 	EXPECT_LE(cmd.deadline_ns, now_ns());
 	EXPECT_TRUE(unanswered(&result));
 	EXPECT_EQ(0, result.queued_ns);
 	EXPECT_EQ(0, stat_of(self->owner, self->handle).queued);
 	EXPECT_TRUE(no_event(self->owner));
+}
+
+/* The timer was set for the first one. */
+TEST_F(pair, deadline_is_kept_though_an_earlier_one_came_to_nothing)
+{
+	struct upcall_command first = COMMAND(CALL, self->handle, .deadline_ns = in_ms(2 * A_MOMENT_MS));
+	struct upcall_command second = first;
+	struct upcall_event_call call;
+
+	second.deadline_ns += 50 * 1000000;
+	ASSERT_EQ(0, command(self->caller, &first));
+	ASSERT_EQ(0, command(self->caller, &second));
+	ASSERT_EQ(0, one_call(self->owner, &call));
+	ASSERT_EQ(0, reply(self->owner, call.call, 0, NULL, 0));
+	ONE_RESULT(self->caller, first.call_id, 0, UPCALL_STAGE_REPLIED);
+	ONE_RESULT(self->caller, second.call_id, ETIMEDOUT, UPCALL_STAGE_NOT_DELIVERED);
+	EXPECT_LE(second.deadline_ns, now_ns());
 }
 
 TEST_F(pair, cancelled_twice_a_delivered_call_has_one_result_and_its_owner_one_cancel)

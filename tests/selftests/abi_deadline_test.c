@@ -2,9 +2,6 @@
 /* Deadlines of calls: before they are queued, while they wait, and after delivery. */
 #include "abi_test.h"
 
-/* Calls with a deadline that has not passed yet when it is queued, on any machine. */
-#define A_MOMENT_MS 500
-
 TEST_F(pair, deadline_in_the_past_is_not_queued)
 {
 	struct upcall_invoke args = INVOKE_ARGS(self->handle, .flags = 0);

@@ -289,6 +289,34 @@ TEST_F(stub, counts_for_list_as_a_caller_without_a_peer)
 	EXPECT_EQ(getpid(), record.caller_pid);
 }
 
+static bool fdinfo_has(int fd, const char *line)
+{
+	char path[64], text[1024] = "";
+	FILE *file;
+	size_t len;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	len = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[len] = '\0';
+	return strstr(text, line);
+}
+
+TEST_F(stub, fdinfo_names_its_callback_and_says_whether_that_lives)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "upcall-stub:\t%llu\n", (unsigned long long)self->handle);
+	EXPECT_TRUE(fdinfo_has(self->stub, line));
+	EXPECT_TRUE(fdinfo_has(self->stub, "upcall-state:\tlive\n"));
+	ASSERT_EQ(0, release(self->owner, self->handle, 0));
+	EXPECT_TRUE(fdinfo_has(self->stub, line));
+	EXPECT_TRUE(fdinfo_has(self->stub, "upcall-state:\tdead\n"));
+}
+
 TEST_F(stub, keeps_neither_callback_nor_owner)
 {
 	struct upcall_stat stat;

@@ -17,6 +17,7 @@
 #define POISON		0xa5
 #define POISON32	0xa5a5a5a5U
 #define NOBODY		1000		/* a uid and gid that is nobody's here */
+#define A_MOMENT_MS	500		/* a deadline that has not passed when its call is queued */
 #define LENGTH(a)	(sizeof(a) / sizeof((a)[0]))
 
 /* --- calls by a thread ----------------------------------------------------- */
@@ -118,6 +119,19 @@ static inline bool no_event(int fd)
 	.size = sizeof(struct upcall_exchange),				\
 	.flags = UPCALL_EXCHANGE_NO_DEADLINE,				\
 	.command_size = sizeof(struct upcall_command), ##__VA_ARGS__ })
+
+/* A command whose deadline is soon, and has not passed when it is carried out, on any machine. */
+static inline int command_in_time(int fd, struct upcall_command *cmd)
+{
+	uint64_t ms;
+	int err = -ETIMEDOUT;
+
+	for (ms = 20; err == -ETIMEDOUT && ms < SOON_MS; ms *= 4) {
+		cmd->deadline_ns = in_ms(ms);
+		err = command(fd, cmd);
+	}
+	return err;
+}
 
 /* --- memory ---------------------------------------------------------------- */
 

@@ -108,7 +108,7 @@ TEST_F(async, calls_and_results_come_in_one_batch)
 
 TEST_F(async, call_that_timed_out_is_charged_to_its_owner_alone_once_its_result_is_read)
 {
-	struct upcall_command cmd = COMMAND(CALL, self->handle, .deadline_ns = in_ms(100),
+	struct upcall_command cmd = COMMAND(CALL, self->handle, .deadline_ns = in_ms(2 * A_MOMENT_MS),
 					    .reply_max = 64);
 	struct upcall_list_user before = usage(self->caller);
 	struct upcall_event_result result;

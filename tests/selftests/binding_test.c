@@ -266,6 +266,42 @@ TEST_F(binding, threads_share_it)
 	EXPECT_NE(0, register_new(self->fd, 0, 0));
 }
 
+/* One of two threads whose first verbs come at once. */
+struct twin {
+	int fd, *met;
+	uint64_t handle;
+	pthread_t thread;
+};
+
+static void *twin_main(void *arg)
+{
+	struct twin *twin = arg;
+
+	meet(twin->met);
+	twin->handle = register_new(twin->fd, 0, UPCALL_ACCESS_SAME_USER);
+	return NULL;
+}
+
+TEST_F(binding, threads_whose_first_verbs_come_at_once_bind_it_once)
+{
+	struct twin twins[2];
+	int i, j, met, fd;
+
+	for (i = 0; i < 50; i++) {
+		fd = peer_open();
+		met = 0;
+		for (j = 0; j < 2; j++) {
+			twins[j] = (struct twin){ .fd = fd, .met = &met };
+			ASSERT_EQ(0, pthread_create(&twins[j].thread, NULL, twin_main, &twins[j]));
+		}
+		for (j = 0; j < 2; j++) {
+			pthread_join(twins[j].thread, NULL);
+			EXPECT_EQ(1, stat_of(fd, twins[j].handle).owned);
+		}
+		close(fd);
+	}
+}
+
 static char clone_stack[65536] __attribute__((aligned(16)));
 
 TEST_F(binding, child_in_the_same_address_space_shares_it)

@@ -165,6 +165,59 @@ TEST_F(death, exec_with_the_call_queued)
 	EXPECT_DEATH(false, UPCALL_REASON_EXEC, 0);
 }
 
+static pthread_t waiting[2];
+
+static void *receive_thread(void *arg)
+{
+	__atomic_store_n(&my_mem->result, do_receive(arg), __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static int receive_in_thread(struct puppet_mem *mem)
+{
+	return -pthread_create(&waiting[1], NULL, receive_thread, mem);
+}
+
+/* The receiver is killed for it, before the old memory goes. */
+TEST_F(death, exec_while_another_thread_receives)
+{
+	ASSERT_TRUE(call_is_delivered(self));
+	ASSERT_EQ(0, puppet_do(&self->owner, receive_in_thread));
+	ASSERT_TRUE(eventually(listed_peer(my_peer, self->owner.pid).receivers == 1));
+	self->owner.mem->value = 0;
+	puppet_start(&self->owner, exec_sleep);
+	EXPECT_DEATH(true, UPCALL_REASON_EXEC, 0);
+	EXPECT_EQ(0, kill(self->owner.pid, 0));
+}
+
+/* @arg: set to 1 when it has none of its parent's files any more. */
+static int stay_without_files(void *arg)
+{
+	syscall(SYS_close_range, 3, ~0U, 0);
+	__atomic_store_n((uint64_t *)arg, 1, __ATOMIC_RELEASE);
+	return stay(NULL);
+}
+
+static int share_memory_alone(struct puppet_mem *mem)
+{
+	static char child_stack[65536] __attribute__((aligned(16)));
+
+	mem->value = 0;
+	mem->result = clone(stay_without_files, child_stack + sizeof(child_stack), CLONE_VM,
+			    &mem->value);
+	return mem->result < 0 ? -errno : 0;
+}
+
+TEST_F(death, last_close_by_the_exit_of_an_owner_whose_memory_lives_on)
+{
+	ASSERT_TRUE(call_is_delivered(self));
+	ASSERT_EQ(0, puppet_do(&self->owner, share_memory_alone));
+	ASSERT_TRUE(eventually(__atomic_load_n(&self->owner.mem->value, __ATOMIC_ACQUIRE)));
+	EXPECT_EQ(SIGTERM, puppet_kill(&self->owner, SIGTERM));
+	EXPECT_DEATH(true, UPCALL_REASON_EXITED, SIGTERM);
+	EXPECT_EQ(0, kill(self->owner.mem->result, SIGKILL));
+}
+
 TEST_F(death, fatal_signal_to_a_receiver)
 {
 	ASSERT_TRUE(call_is_delivered(self));
@@ -172,12 +225,6 @@ TEST_F(death, fatal_signal_to_a_receiver)
 	ASSERT_TRUE(eventually(listed_peer(my_peer, self->owner.pid).receivers == 1));
 	EXPECT_EQ(SIGTERM, puppet_kill(&self->owner, SIGTERM));
 	EXPECT_DEATH(true, UPCALL_REASON_EXITED, SIGTERM);
-}
-
-static void *receive_thread(void *arg)
-{
-	__atomic_store_n(&my_mem->result, do_receive(arg), __ATOMIC_RELEASE);
-	return NULL;
 }
 
 TEST_F(death, fatal_signal_to_a_receiver_whose_memory_lives_on)
@@ -197,8 +244,6 @@ static void *invoke_thread(void *arg)
 	my_mem->value = do_invoke(arg);
 	return NULL;
 }
-
-static pthread_t waiting[2];
 
 static int wait_in_threads(struct puppet_mem *mem)
 {

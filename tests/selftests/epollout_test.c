@@ -195,6 +195,27 @@ TEST_F(out, waits_for_room_for_this_uid)
 	EXPECT_EQ(0, notify(self->caller, self->handle, 0));
 }
 
+static int do_wait_out(struct puppet_mem *mem)
+{
+	struct pollfd pollfd = { .fd = my_peer, .events = POLLOUT };
+
+	(void)mem;
+	return poll(&pollfd, 1, SOON_MS) == 1 ? pollfd.revents : -ETIME;
+}
+
+TEST_F(out, comes_back_to_who_was_refused_twice_in_a_user_namespace)
+{
+	ASSERT_EQ(0, puppet_do(&self->bob, enter_user_ns));
+	ASSERT_EQ(0, notify(self->caller, self->handle, 0));
+	ASSERT_EQ(-EAGAIN, puppet_notify(&self->bob, self->handle));
+	ASSERT_EQ(-EAGAIN, puppet_notify(&self->bob, self->handle));
+	puppet_start(&self->bob, do_wait_out);
+	ASSERT_TRUE(eventually(task_state(self->bob.pid) == 'S'));
+	ASSERT_FALSE(puppet_done(&self->bob));
+	EXPECT_EQ(0, take(&self->owner));
+	EXPECT_EQ(POLLOUT, puppet_wait(&self->bob));
+}
+
 TEST_F(out, waits_for_room_for_an_argument_of_that_length)
 {
 	self->handle = register_room(&self->owner, 8, 1000);

@@ -135,4 +135,72 @@ TEST_F(leaving, waiter_leaves_the_result_that_comes_just_then_to_another)
 	EXPECT_TRUE(no_event(self->caller));
 }
 
+/* As the fixture, without variants. */
+static int begin(int *owner, int *caller, struct upcall_event_call *runs, uint64_t *id)
+{
+	uint64_t handle;
+
+	*owner = peer_open();
+	*caller = peer_open();
+	if (hook_clear() || !alone(*owner))
+		return -EBUSY;
+	handle = register_new(*owner, COOKIE, UPCALL_ACCESS_SAME_USER);
+	*id = call_id_of(*caller, handle, 7);
+	return one_call(*owner, runs);
+}
+
+/* It came while nobody else might take it, and then its peer has ended. */
+TEST(result_of_one_who_leaves_an_ended_peer_is_dropped)
+{
+	struct upcall_event_call runs;
+	struct waiter leaver;
+	int owner, caller;
+	uint64_t id;
+
+	ASSERT_EQ(0, begin(&owner, &caller, &runs, &id));
+	ASSERT_EQ(0, waiter_start(&leaver, caller, id, in_ms(100)));
+	ASSERT_TRUE(hook_is_hit("unwaiting"));
+	ASSERT_EQ(0, reply(owner, runs.call, 3, NULL, 0));
+	/* Who looks moves it on, to the one who waits. */
+	ASSERT_TRUE(no_event(caller));
+	ASSERT_EQ(0, shut_down(caller));
+	ASSERT_EQ(0, hook_resume("unwaiting"));
+	pthread_join(leaver.thread, NULL);
+	EXPECT_EQ(-ETIMEDOUT, leaver.ret);
+	EXPECT_EQ(0, usage(owner).queued_calls);
+	EXPECT_TRUE(hook_is_quiet());
+	close(caller);
+	close(owner);
+}
+
+static void *fault_main(void *arg)
+{
+	struct waiter *waiter = arg;
+
+	waiter->ret = receive(waiter->fd, (void *)8, PAGE, 0, 0, NULL);
+	return NULL;
+}
+
+TEST(result_that_an_ended_peer_could_not_write_is_dropped)
+{
+	struct upcall_event_call runs;
+	struct waiter waiter;
+	int owner;
+	uint64_t id;
+
+	ASSERT_EQ(0, begin(&owner, &waiter.fd, &runs, &id));
+	ASSERT_EQ(0, reply(owner, runs.call, 3, NULL, 0));
+	ASSERT_EQ(0, hook_arm("taken"));
+	ASSERT_EQ(0, pthread_create(&waiter.thread, NULL, fault_main, &waiter));
+	ASSERT_TRUE(hook_is_hit("taken"));
+	EXPECT_EQ(0, shut_down(waiter.fd));
+	ASSERT_EQ(0, hook_resume("taken"));
+	pthread_join(waiter.thread, NULL);
+	EXPECT_EQ(-EFAULT, waiter.ret);
+	EXPECT_EQ(0, usage(owner).queued_calls);
+	EXPECT_TRUE(hook_is_quiet());
+	close(waiter.fd);
+	close(owner);
+}
+
 TEST_HARNESS_MAIN

@@ -329,6 +329,16 @@ static inline uint32_t puppet_caught(struct puppet *puppet)
 	return __atomic_load_n(&puppet->mem->caught, __ATOMIC_ACQUIRE);
 }
 
+/* --- threads ----------------------------------------------------------------------- */
+
+/* Two threads go on from here at once. @met: 0 before. */
+static inline void meet(int *met)
+{
+	__atomic_add_fetch(met, 1, __ATOMIC_ACQ_REL);
+	while (__atomic_load_n(met, __ATOMIC_ACQUIRE) < 2)
+		sched_yield();
+}
+
 /* --- what others see --------------------------------------------------------------- */
 
 /* All records of a kind, as @fd's process sees them; at most @room. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Who pays for calls and callbacks, and what nobody can take from the others. */
 #include "kselftest_harness.h"
+#include <pthread.h>
 #include "puppet.h"
 
 #define PARAMETERS	"/sys/module/upcall/parameters/"
@@ -69,6 +70,48 @@ TEST_F(quota, of_a_uid_is_shared_by_its_processes)
 	EXPECT_EQ(-EDQUOT, puppet_notify(&self->alice, self->handle));
 	EXPECT_EQ(4, listed_user(my_peer, ALICE, 0).queued_calls);
 	puppet_kill(&other, SIGKILL);
+}
+
+/* One of two threads that come at once, as a uid that nobody had before. */
+struct twin {
+	int fd, *met;
+	uid_t uid;
+	uint64_t handle;
+	pthread_t thread;
+};
+
+static void *twin_main(void *arg)
+{
+	struct twin *twin = arg;
+	/* Not the C library's: that one is for all threads. */
+	bool other = !syscall(SYS_setresuid, -1, twin->uid, -1);
+
+	meet(twin->met);
+	if (other)
+		twin->handle = register_new(twin->fd, 0, UPCALL_ACCESS_ANYONE);
+	return NULL;
+}
+
+TEST_F(quota, of_a_new_uid_is_one_although_two_come_at_once)
+{
+	struct twin twins[2];
+	int i, j, met;
+
+	for (i = 0; i < 100; i++) {
+		met = 0;
+		for (j = 0; j < 2; j++) {
+			twins[j] = (struct twin){ .fd = peer_open(), .met = &met, .uid = 5000 + i };
+			ASSERT_EQ(0, stat_of(twins[j].fd, self->handle).owned);	/* bound, as root */
+			ASSERT_EQ(0, pthread_create(&twins[j].thread, NULL, twin_main, &twins[j]));
+		}
+		for (j = 0; j < 2; j++) {
+			pthread_join(twins[j].thread, NULL);
+			EXPECT_NE(0, twins[j].handle);
+		}
+		EXPECT_EQ(2, listed_user(my_peer, 5000 + i, 0).callbacks);
+		for (j = 0; j < 2; j++)
+			close(twins[j].fd);
+	}
 }
 
 TEST_F(quota, of_bytes_counts_argument_and_reply_room)

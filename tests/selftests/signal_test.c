@@ -409,6 +409,44 @@ TEST_F(signal, first_verb_of_a_process_is_never_eintr)
 	kill(puppet.pid, SIGKILL);
 }
 
+/* Looks over and over for what it may not see, with an alarm each millisecond, until that is seen. */
+static int list_until_interrupted(struct puppet_mem *mem)
+{
+	struct sigaction action = { .sa_handler = note_signal };
+	struct itimerval often = { .it_interval.tv_usec = 1000, .it_value.tv_usec = 1000 }, never = { 0 };
+	struct upcall_list args;
+	uint64_t until = in_ms(SOON_MS);
+	int err;
+
+	if (become(mem) || sigaction(SIGALRM, &action, NULL) || setitimer(ITIMER_REAL, &often, NULL))
+		return -EPROTO;
+	do {
+		args = (struct upcall_list){
+			.size = sizeof(args), .what = UPCALL_LIST_CALLBACKS,
+			.record_size = sizeof(struct upcall_list_callback),
+			.buffer = ptr64(mem->buf), .buffer_len = sizeof(mem->buf),
+		};
+		err = verb(my_peer, UPCALL_IOC_LIST, &args);
+	} while (!err && !args.count && now_ns() < until);
+	setitimer(ITIMER_REAL, &never, NULL);
+	mem->value = args.cursor;
+	return err;
+}
+
+TEST_F(signal, list_that_has_found_nothing_yet_is_eintr_and_goes_on_from_there)
+{
+	struct puppet puppet = puppet_new();
+	int i;
+
+	for (i = 0; i < 1000; i++)
+		ASSERT_NE(0, register_new(my_peer, i, UPCALL_ACCESS_SAME_USER));
+	puppet.mem->value = BOB;
+	EXPECT_EQ(-EINTR, puppet_do(&puppet, list_until_interrupted));
+	EXPECT_LT(0, puppet.mem->value);
+	close(my_peer);
+	kill(puppet.pid, SIGKILL);
+}
+
 TEST_F(signal, fatal_one_to_a_queued_caller_takes_the_call_back)
 {
 	ASSERT_TRUE(call_queues(self));

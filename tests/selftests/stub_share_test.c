@@ -63,6 +63,31 @@ FIXTURE_TEARDOWN(shared)
 	close(my_peer);
 }
 
+static int do_wait_out(struct puppet_mem *mem)
+{
+	struct pollfd pollfd = { .fd = my_stub, .events = POLLOUT };
+
+	(void)mem;
+	return poll(&pollfd, 1, SOON_MS) == 1 ? pollfd.revents : -ETIME;
+}
+
+/* What the other one of that user has sent fills its half of the queue. */
+TEST_F(shared, room_is_waited_for_in_a_user_namespace_too)
+{
+	struct upcall_event_call call;
+
+	ASSERT_EQ(0, puppet_do(&self->holder, enter_user_ns));
+	self->other.mem->inv = INVOKE_ARGS(0);
+	self->other.mem->inv.flags |= UPCALL_INVOKE_ONEWAY;
+	while (!puppet_do(&self->other, do_stub_invoke))
+		;
+	puppet_start(&self->holder, do_wait_out);
+	ASSERT_TRUE(eventually(task_state(self->holder.pid) == 'S'));
+	ASSERT_FALSE(puppet_done(&self->holder));
+	ASSERT_EQ(0, next_call(my_peer, &call));
+	EXPECT_EQ(POLLOUT, puppet_wait(&self->holder));
+}
+
 static int notify_latest(struct puppet *puppet, uint32_t op)
 {
 	puppet->mem->inv = INVOKE_ARGS(0, .op = op);
