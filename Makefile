@@ -40,6 +40,10 @@ faults:				## every allocation and every copy of each call fails once; T='REPLY*
 	@tests/deps.sh kernels
 	@tests/faults.sh $(foreach t,$(T),'$(t)')
 
+fuzz:				## programs at random, led by what of the module they reach, for MINUTES=n (10); SEED=n, REPLAY=file
+	@tests/deps.sh kernels
+	@tests/fuzz.sh $(if $(REPLAY),--replay '$(REPLAY)',$(or $(MINUTES),10) $(SEED))
+
 coverage:			## how much of kmod/ runs in all tests and faults, and why the rest does not; takes long
 	@tests/deps.sh kernels
 	@tests/coverage.sh $(foreach t,$(T),'$(t)')
@@ -111,4 +115,4 @@ help:				## this list
 # The release that KDIR is for
 KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 
-.PHONY: all module user check test test-kasan test-kcsan test-race faults coverage model stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help
+.PHONY: all module user check test test-kasan test-kcsan test-race faults fuzz coverage model stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help

@@ -10,7 +10,7 @@ cd "$top" || exit 1
 
 checks="module test_module kernel_doc user_build double python cppcheck checkpatch uapi_abi headers_alone
 	names_in_docs tests_in_docs code_in_readme ioctls_in_man exported_symbols man_pages tests_are_built
-	spdx private_paths length shell model_functions"
+	spdx private_paths length shell model_functions syzlang"
 
 work=$build/check
 uapi=kmod/uapi/linux/upcall.h
@@ -286,6 +286,81 @@ check_model_functions()
 			done
 		grep -nE '\bd_step \{' tests/model/[!c]*.pml | grep -v '()' || :
 	} | silent
+}
+
+# 'NAME: MEMBER...' for each struct
+members_in_header()
+{
+	awk '
+		/^struct [a-z_]+ \{/	{ line = $2 ":"; open = 1; next }
+		/^};/			{ if (open) print line; open = 0 }
+		open && match($0, /^\t(__u32|__aligned_u64|char|struct [a-z_]+) [a-z_]+[\[;]/) {
+			n = split(substr($0, RSTART, RLENGTH - 1), words, " ")
+			line = line " " words[n]
+		}' $uapi
+}
+
+members_in_syzlang()
+{
+	awk '
+		/^upcall_[a-z_]+ \{/	{ line = $1 ":"; open = 1; next }
+		/^}/			{ if (open) print line; open = 0 }
+		open			{ line = line " " $1 }' tests/fuzz/upcall.txt
+}
+
+# 'STRUCT MEMBER' for each that the kernel reads
+members_read()
+{
+	awk '
+		/^struct [a-z_]+ \{/	{ name = $2; next }
+		/^};/			{ name = "" }
+		name && /\/\* \[in[],]/ && match($0, /[a-z_]+(\[|;)/) { print name, substr($0, RSTART, RLENGTH - 1) }' $uapi
+}
+
+# As syz-extract would find them, on architectures that agree about O_CLOEXEC and its like
+syzlang_constants()
+{
+	local name
+
+	sed -nE 's/^define (UPCALL_[A-Z_]+)\t+(.*)/#define \1 \2/p' tests/fuzz/upcall.txt >"$work/syzlang.h"
+	{
+		say '#include <fcntl.h>'
+		say '#include <stdio.h>'
+		say '#include <linux/upcall.h>'
+		say '#include "syzlang.h"'
+		say 'int main(void) {'
+		grep -owE '(UPCALL|O|AT)_[A-Z0-9_]+' tests/fuzz/upcall.txt | sort -u | while read -r name; do
+			say "printf(\"$name = %llu\\n\", (unsigned long long)$name);"
+		done
+		say 'return 0; }'
+	} | gcc -D_GNU_SOURCE -Ikmod/uapi -I"$work" -o "$work/syzlang" -x c -
+	sed '/^[A-Z]/,$d' tests/fuzz/upcall.txt.const
+	"$work/syzlang"
+}
+
+# What the fuzzers know of the ABI is all of it: syzkaller's description, and the verbs of our own
+check_syzlang()
+{
+	local name rest
+
+	diff <(members_in_header | sort) <(members_in_syzlang | sort)
+	syzlang_constants >"$work/upcall.txt.const"
+	diff tests/fuzz/upcall.txt.const "$work/upcall.txt.const"
+	members_read | grep -v ' size$' | while read -r name rest; do
+		grep -qE "\(struct $name, $rest\)|\($name, $rest," tests/fuzz/abi.c || say "$name.$rest is not in abi.c"
+	done | silent
+	sed -nE 's/^#define (UPCALL_[A-Z0-9_]+)[ \t(].*/\1/p' $uapi | while read -r name; do
+		case $name in
+		UPCALL_ABI_VERSION | UPCALL_IOC_MAGIC | UPCALL_MAX_* | UPCALL_LATEST_REACH) continue ;;
+		esac
+		grep -qw -- "$name" tests/fuzz/upcall.txt || say "$name is not in upcall.txt"
+		case $name in
+		*_FEATURE_* | *_STAGE_* | *_REASON_* | *_STATUS_* | *_STATE_* | *_EVENT_* | *_CALL_*) continue ;;
+		esac
+		rest=${name#UPCALL_*_}
+		grep -qE "\b$name\b|\(${name%"_$rest"}, $rest\)|IOCTL\([a-z]+, $rest," tests/fuzz/abi.c ||
+			say "$name is not in abi.c"
+	done | silent
 }
 
 check_tests_are_built()
