@@ -5,9 +5,10 @@
 # tests/fuzz/corpus; what it has at the end is in build/fuzz/corpus. Its last line is
 # 'fuzz: N executions, N edges, N crashes'.
 #
-# fuzz.sh --replay FILE: runs the programs of that file, as often as TIMES says (10).
+# fuzz.sh --replay FILE: runs the programs of that file, as often as TIMES says (10). Those before a crash
+# are in build/fuzz/crash.prog.
 #
-# KERNEL=kasan: on that one. KEEP=1: at the end each program is made as simple as it can be, and those of
+# KERNEL=kasan: on that one. SMP=n: so many processors (2). KEEP=1: at the end each program is made as simple as it can be, and those of
 # tests/fuzz/corpus are replaced by them.
 set -eu
 # shellcheck source=env.sh
@@ -24,7 +25,6 @@ if [ "${1:-}" = --replay ]; then
 	[ -r "${2:-}" ] || die "no file ${2:-}: REPLAY=file"
 	arguments=(--replay "${TIMES:-10}" replay.prog)
 	files=("$2:/root/replay.prog")
-	limits=''
 else
 	minutes=${1:-10} seed=${2:-}
 	[[ $minutes =~ ^[0-9]+$ && $seed =~ ^[0-9]*$ ]] || die "usage: make fuzz MINUTES=n [SEED=number]"
@@ -40,10 +40,6 @@ kernel_dir=$("$top/tests/kernels/build.sh" "$kernel")
 KDIR=$kernel_dir/build "$top/tests/module.sh" fuzz-module UPCALL_KCOV=1
 {
 	say '#!/bin/sh'
-	# Failures are of each allocation, and said nothing of
-	say 'for of in failslab fail_page_alloc; do echo N >/sys/kernel/debug/$of/ignore-gfp-wait; done'
-	say 'echo 0 >/sys/kernel/debug/fail_page_alloc/min-order'
-	say 'for of in failslab fail_page_alloc fail_usercopy; do echo 0 >/sys/kernel/debug/$of/verbose; done'
 	printf 'export BAD_LINES=%q\n' "$bad_lines"
 	printf 'exec ./fuzz'
 	printf ' %q' "${arguments[@]}"
@@ -57,7 +53,7 @@ status=0
 UPCALL_MODULE=$build/fuzz-module/upcall.ko "$top/tests/vm/run" --kernel "$kernel" --smp "${SMP:-2}" --params "$limits" \
 	--timeout $(((minutes * 60 * (${KEEP:+2} + 2) + 600) / sanitizer_slowness)) --memory-file "$memory" \
 	--append "softlockup_panic=1" --out "$out/vm" --job "$out/job" "$out/fuzz" "${files[@]}" |
-	tee "$out/log" | grep --line-buffered -v -e "$verdict" -e '^corpus|' -e '^kept|' || :
+	tee "$out/log" | grep --line-buffered -v -e "$verdict" -e '^corpus|' -e '^kept|' -e '^@fuzz@' || :
 status=${PIPESTATUS[0]}
 
 keep()		# DIR: its programs, a file for each group
@@ -73,13 +69,27 @@ keep()		# DIR: its programs, a file for each group
 	mv "$1.new" "$1"
 }
 
+# The last programs of all, as they can be replayed
+keep_crash()	# FILE: has them as lines '@fuzz@ EXECUTION NUMBER OPERATION'
+{
+	grep -aohE '^@fuzz@ [0-9]+ [0-9]+ [ -~]+' "$1" | sort -u -k 2,2n -k 3,3n |
+		awk '$2 != n && NR > 1 { print "" } { n = $2; sub(/^@fuzz@ [0-9]+ [0-9]+ /, ""); print }' >"$out/crash.prog"
+	say "fuzz: the programs before it are $out/crash.prog, the last one is"
+	awk -v RS= 'END { print }' "$out/crash.prog"
+}
+
 if ! grep -q "$verdict" "$out/log"; then
-	say "fuzz: the machine ended; the last programs:"
-	grep -aohE '^@fuzz@ [0-9]+ [ -~]+' "$memory" | sort -u -s -n -k 2,2 | tail -n 60 || :
-	sed -n 's/^fuzz: [0-9]* s: \(.* edges\), .*/fuzz: \1, 1 crashes/p' "$out/log" | tail -n 1
+	# The machine ended before it
+	keep_crash "$memory"
+	news=$(sed -n 's/^fuzz: [0-9]* s: \(.* edges\), .*/\1/p' "$out/log" | tail -n 1)
+	say "fuzz: ${news:-0 executions, 0 edges}, 1 crashes"
 	exit 1
 fi
+! grep -q '^@fuzz@' "$out/log" || keep_crash "$out/log"
 [ "${1:-}" = --replay ] || keep "$out/corpus"
 [ -z "${KEEP:-}" ] || [ "$status" != 0 ] || keep "$corpus"
-sed -n "/$verdict/p" "$out/log" | tail -n 1
+verdict=$(sed -n "/$verdict/p" "$out/log" | tail -n 1)
+# What the machine found at its end is one, too
+[ "$status" = 0 ] || verdict=${verdict/ 0 crashes/ 1 crashes}
+say "$verdict"
 exit "$status"

@@ -10,6 +10,7 @@
 #define USUAL_AT(_region) .usual = { MEMORY, _region, 0, 0 }
 #define USUAL_SOON(_us)	.usual = { SOON, 0, 0, _us }
 #define WORDS(_list)	.words = _list
+#define RARE		.rare = true
 #define WORD(_prefix, _name) { #_name, _prefix##_##_name }
 
 /* In the order of ARG_FD and its neighbours. */
@@ -17,7 +18,7 @@
 	ARG("fd", PEER, USUAL(-1)), ARG("fail", NTH), ARG("at", POINTER, USUAL_AT(ARGS)), \
 	ARG("tail", NUMBER), IN(_type, size, SIZE, USUAL(sizeof(struct _type)))
 #define BEGIN_COMMAND	ARG("times", COUNT, USUAL(1))
-#define RIDES		ARG("ride", DESCRIPTOR), ARG("ride2", DESCRIPTOR)
+#define RIDES		ARG("ride", DESCRIPTOR, RARE), ARG("ride2", DESCRIPTOR, RARE)
 
 static const struct word access_words[] = {
 	WORD(UPCALL_ACCESS, SAME_USER), WORD(UPCALL_ACCESS, UID), WORD(UPCALL_ACCESS, GID),
@@ -115,11 +116,12 @@ static const struct field invoke_fields[] = {
 	IN(upcall_invoke, arg, POINTER, USUAL_AT(GOOD)), IN(upcall_invoke, reply, POINTER),
 	IN(upcall_invoke, arg_len, LENGTH_OF), IN(upcall_invoke, reply_room, LENGTH_OF),
 	IN(upcall_invoke, reply_max, LENGTH_OF), IN(upcall_invoke, op, NUMBER),
-	IN(upcall_invoke, signature, NUMBER), IN(upcall_invoke, parent, CALL),
+	IN(upcall_invoke, signature, NUMBER), IN(upcall_invoke, parent, CALL, RARE),
 	IN(upcall_invoke, fds, POINTER), IN(upcall_invoke, reply_fds, POINTER),
 	IN(upcall_invoke, fd_count, COUNT), IN(upcall_invoke, reply_fd_room, COUNT),
-	IN(upcall_invoke, call_id, CALL_ID), RIDES, { }
+	IN(upcall_invoke, call_id, CALL_ID, RARE), RIDES, { }
 };
+_Static_assert(LENGTH(invoke_fields) - 1 <= MAX_ARGS, "it has most of all");
 
 static const struct field exchange_fields[] = {
 	BEGIN(upcall_exchange), IN(upcall_exchange, flags, FLAGS, WORDS(exchange_words)),
@@ -129,7 +131,7 @@ static const struct field exchange_fields[] = {
 	IN(upcall_exchange, command_count, COUNT, USUAL(-1)),	/* those that are pending */
 	IN(upcall_exchange, command_size, LENGTH_OF, USUAL(sizeof(struct upcall_command))),
 	IN(upcall_exchange, events_len, LENGTH_OF, USUAL(16384)), IN(upcall_exchange, max_calls, COUNT, USUAL(4)),
-	IN(upcall_exchange, wait_call, CALL_ID), IN(upcall_exchange, reserved, NUMBER), { }
+	IN(upcall_exchange, wait_call, CALL_ID, RARE), IN(upcall_exchange, reserved, NUMBER), { }
 };
 
 static const struct field shutdown_fields[] = {
@@ -158,7 +160,7 @@ static const struct field call_fields[] = {
 	IN(upcall_command, user_data, NUMBER), IN(upcall_command, value, NUMBER),
 	IN(upcall_command, data, POINTER, USUAL_AT(GOOD)), IN(upcall_command, data_len, LENGTH_OF),
 	IN(upcall_command, status, NUMBER), IN(upcall_command, deadline_ns, TIME, USUAL_SOON(10000)),
-	IN(upcall_command, parent, CALL), IN(upcall_command, fds, POINTER), IN(upcall_command, fd_count, COUNT),
+	IN(upcall_command, parent, CALL, RARE), IN(upcall_command, fds, POINTER), IN(upcall_command, fd_count, COUNT),
 	IN(upcall_command, reply_max, LENGTH_OF), IN(upcall_command, reply_fd_max, COUNT), RIDES, { }
 };
 
@@ -211,7 +213,7 @@ static const struct field no_fields[] = { { } };
 static const struct field fd_fields[] = { ARG("fd", DESCRIPTOR, USUAL(-1)), { } };
 static const struct field serve_fields[] = {
 	ARG("fd", PEER, USUAL(-1)), ARG("times", COUNT, USUAL(1)), ARG("how", CHOICE, WORDS(how_words)),
-	ARG("len", LENGTH_OF), ARG("ride", DESCRIPTOR, USUAL(-1)), { }
+	ARG("len", LENGTH_OF), ARG("ride", DESCRIPTOR, RARE, USUAL(-1)), { }
 };
 static const struct field poll_fields[] = {
 	ARG("fd", DESCRIPTOR, USUAL(-1)), ARG("events", FLAGS, WORDS(poll_words)), ARG("ms", COUNT), { }

@@ -192,28 +192,40 @@ static void keep_stable(const struct program *program, struct edges *news, reach
 	news->count = n;
 }
 
-/* @small: it need not be made smaller. Whether it is kept. */
-bool corpus_offer(const struct program *program, const struct edges *edges, bool small, reach_fn *reach)
+static void keep(const struct program *program, const struct edges *edges)
+{
+	kept[kept_count].program = *program;
+	kept[kept_count++].edges = *edges;
+}
+
+/* It reached these; if any of them is new, and it does so again, it is kept. */
+void corpus_offer(const struct program *program, const struct edges *edges, reach_fn *reach)
 {
 	static struct edges news, whole;
 	static struct program smallest;
 
 	take_news(edges, &news);
 	if (!news.count || kept_count == MOST)
-		return false;
+		return;
 	keep_stable(program, &news, reach);
 	if (!news.count)
-		return false;
+		return;
 	smallest = *program;
-	if (!small)
-		shrink(&smallest, &news, reach);
+	shrink(&smallest, &news, reach);
 	if (!reach(&smallest, &whole))
-		return false;
-	kept[kept_count].program = smallest;
-	kept[kept_count++].edges = whole;
-	if (!small)
-		print("kept", &smallest);
-	return true;
+		return;
+	keep(&smallest, &whole);
+	print("kept", &smallest);
+}
+
+/* One that was kept before: it is, if it reaches anything new. */
+void corpus_load(const struct program *program, const struct edges *edges)
+{
+	static struct edges news;
+
+	take_news(edges, &news);
+	if (news.count && kept_count < MOST)
+		keep(program, edges);
 }
 
 /* The last ones are picked more often. */

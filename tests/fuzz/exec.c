@@ -333,6 +333,29 @@ const char *exec_run(const struct program *program)
 	return end();
 }
 
+/* Where the kernel lets allocations and copies fail, of all kinds, and without a word. */
+static void prepare_failures(void)
+{
+	static const char *const settings[][2] = {
+		{ "failslab/ignore-gfp-wait", "N" }, { "failslab/verbose", "0" },
+		{ "fail_page_alloc/ignore-gfp-wait", "N" }, { "fail_page_alloc/min-order", "0" },
+		{ "fail_page_alloc/verbose", "0" }, { "fail_usercopy/verbose", "0" },
+	};
+	char path[80];
+	size_t i;
+	int fd;
+
+	for (i = 0; i < LENGTH(settings); i++) {
+		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", settings[i][0]);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (write(fd, settings[i][1], 1) != 1)
+			perror(path);
+		close(fd);
+	}
+}
+
 /* Once, first. */
 bool exec_init(void)
 {
@@ -341,6 +364,7 @@ bool exec_init(void)
 
 	arena = shared_alloc(sizeof(*arena));
 	setrlimit(RLIMIT_CORE, &none);
+	prepare_failures();
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, NULL);

@@ -76,6 +76,7 @@ struct word {
  * @width: In the struct of the ioctl, in bytes. 0: it is not there.
  * @offset: And where.
  * @words: Its flags or choices. NULL: it has none.
+ * @rare: Mostly it is usual.
  * @usual: What it is when nothing is written.
  */
 struct field {
@@ -84,6 +85,7 @@ struct field {
 	uint8_t width;
 	uint16_t offset;
 	const struct word *words;
+	bool rare;
 	struct value usual;
 };
 
@@ -225,7 +227,8 @@ bool corpus_init(void);
 uint32_t corpus_size(void);
 uint32_t corpus_edges(void);
 const struct program *corpus_pick(void);
-bool corpus_offer(const struct program *program, const struct edges *edges, bool small, reach_fn *reach);
+void corpus_offer(const struct program *program, const struct edges *edges, reach_fn *reach);
+void corpus_load(const struct program *program, const struct edges *edges);
 void corpus_distil(bool simplify, reach_fn *reach);
 void corpus_print(void);
 

@@ -208,31 +208,39 @@ static void set_together(const struct program *program, uint32_t at, struct op *
 	}
 }
 
-/* The arguments that say what it is about are drawn, the others are now and then not usual. */
+/* How rarely it is not usual: seldom what it is about, often the rest. */
+static uint32_t rarity(const struct field *field)
+{
+	if (field->rare)
+		return 10;
+	switch (field->kind) {
+	case PEER:
+	case HANDLE:
+	case TARGET:
+	case CALL:
+	case CALL_ID:
+	case DESCRIPTOR:
+	case ACTOR:
+	case CHOICE:
+		return 1;
+	case FLAGS:
+		return 2;
+	case LENGTH_OF:
+	case COUNT:
+		return 4;
+	default:
+		return 20;
+	}
+}
+
 static void fill(const struct program *program, uint32_t at, struct op *op)
 {
 	const struct field *field = verbs[op->verb].fields;
 	bool wild = one_in(8);
-	uint32_t odds;
 	int i;
 
 	for (i = 0; field[i].name; i++) {
-		switch (field[i].kind) {
-		case PEER: case HANDLE: case TARGET: case CALL: case CALL_ID: case DESCRIPTOR: case ACTOR: case CHOICE:
-			odds = !strcmp(field[i].name, "parent") || !strncmp(field[i].name, "ride", 4) ||
-			       !strcmp(field[i].name, "wait_call") || (field[i].kind == CALL_ID && field[i].width &&
-			       verbs[op->verb].cmd == UPCALL_IOC_INVOKE) ? 10 : 1;
-			break;
-		case FLAGS:
-			odds = 2;
-			break;
-		case LENGTH_OF: case COUNT:
-			odds = 4;
-			break;
-		default:
-			odds = 20;
-		}
-		if (one_in(wild ? (odds + 3) / 4 : odds))
+		if (one_in(wild ? (rarity(&field[i]) + 3) / 4 : rarity(&field[i])))
 			op->args[i] = value_new(program, at, &field[i]);
 	}
 	set_together(program, at, op);

@@ -24,20 +24,22 @@ static void remember(const struct program *program)
 	static char text[TEXT_ROOM / 2];
 	char *to = recent[executions % RECENT], *line, *rest = text;
 	size_t used = 0;
+	int n;
 
 	program_print(program, text, sizeof(text));
-	while ((line = strsep(&rest, "\n")) && rest && used < TEXT_ROOM - 300)
-		used += snprintf(to + used, TEXT_ROOM - used, "@fuzz@ %llu %s\n",
-				 (unsigned long long)executions, line);
-	memset(to + used, 0, TEXT_ROOM - used);
+	for (n = 0; (line = strsep(&rest, "\n")) && rest && used < TEXT_ROOM; n++)
+		used += snprintf(to + used, TEXT_ROOM - used, "@fuzz@ %llu %d %s\n",
+				 (unsigned long long)executions, n, line);
+	if (used < TEXT_ROOM)
+		memset(to + used, 0, TEXT_ROOM - used);
 }
 
 static void crash(const char *what)
 {
-	uint64_t n = executions < RECENT ? 0 : executions - RECENT;
+	uint64_t n = executions < RECENT ? 0 : executions - RECENT + 1;
 
 	crashes++;
-	printf("fuzz: CRASH: execution %llu: %s; the last ones:\n", (unsigned long long)executions, what);
+	printf("fuzz: CRASH: execution %llu: %s\n", (unsigned long long)executions, what);
 	for (; n <= executions; n++)
 		printf("%s\n", recent[n % RECENT]);
 	fflush(stdout);
@@ -70,14 +72,14 @@ static void verdict(void)
 
 /* --- the programs of files --------------------------------------------------------- */
 
-static bool offer(const struct program *program)
+static bool load(const struct program *program)
 {
 	static struct edges edges;
 
 	if (!run(program, &edges))
 		return false;
-	corpus_offer(program, &edges, true, run);
-	return !crashes;
+	corpus_load(program, &edges);
+	return true;
 }
 
 /* --- replay ------------------------------------------------------------------------ */
@@ -94,7 +96,7 @@ static bool replay(const struct program *program)
 	for (int n = 0; n < times; n++) {
 		if (!run(program, &edges))
 			return false;
-		corpus_offer(program, &edges, true, run);
+		corpus_load(program, &edges);
 	}
 	program_print(program, text, sizeof(text));
 	for (i = 0; (line = strsep(&rest, "\n")) && rest; i++)
@@ -118,7 +120,7 @@ static void fuzz_once(void)
 		program_mutate(&program, corpus_pick());
 	}
 	if (program.count && run(&program, &edges))
-		corpus_offer(&program, &edges, false, run);
+		corpus_offer(&program, &edges, run);
 }
 
 static void tell(uint64_t began)
@@ -170,7 +172,7 @@ int main(int argc, char **argv)
 	printf("fuzz: seed %llu%s\n", (unsigned long long)seed, has_kcov ? "" : ", without coverage");
 	random_seed(seed);
 	for (; i < argc && good; i++)
-		good = programs_of(argv[i], times ? replay : offer);
+		good = programs_of(argv[i], times ? replay : load);
 	if (good && !times) {
 		fuzz(minutes);
 		corpus_distil(simplify, run);

@@ -18,14 +18,14 @@ static void fail_nth(uint64_t n)
 	close(fd);
 }
 
-/* Writes where the process itself may not write. */
-static int place(uint64_t at, const void *from, size_t len)
+/* Writes also where the process itself may not write, as far as there is memory. */
+static ssize_t place(uint64_t at, const void *from, size_t len)
 {
 	int fd = open("/proc/self/mem", O_WRONLY | O_CLOEXEC);
-	ssize_t done = fd < 0 ? -1 : pwrite(fd, from, len, at);
+	ssize_t done = pwrite(fd, from, len, at);
 
 	close(fd);
-	return done < 0 ? -EFAULT : 0;
+	return done;
 }
 
 /* The struct of an ioctl, or a command. */
@@ -51,11 +51,11 @@ static void fill_ride(struct self *self, const struct verb *verb, const uint64_t
 static int ioctl_at(struct self *self, unsigned long cmd, const uint64_t *args)
 {
 	size_t len = (uint32_t)self->args[0];
-	int ret = 0;
+	int ret;
 
+	/* what cannot be written there is as it was */
 	if (args[ARG_AT] != ptr64(self->args))
-		ret = place(args[ARG_AT], self->args, len < sizeof(self->args) ? len : sizeof(self->args));
-	/* what could not be written is not there: it fails, or it is what it was */
+		place(args[ARG_AT], self->args, len < sizeof(self->args) ? len : sizeof(self->args));
 	if (args[ARG_FAIL])
 		fail_nth(args[ARG_FAIL]);
 	ret = ioctl(args[ARG_FD], cmd, args[ARG_AT]) ? -errno : 0;
