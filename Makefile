@@ -48,6 +48,10 @@ coverage:			## how much of kmod/ runs in all tests and faults, and why the rest 
 	@tests/deps.sh kernels
 	@tests/coverage.sh $(foreach t,$(T),'$(t)')
 
+mutants:			## breaks the module in 30 places: the tests must notice each; T='name*': only these
+	@tests/deps.sh kernels
+	@tests/mutants.sh $(foreach t,$(T),'$(t)')
+
 model:				## every interleaving of a model of the call, its ends, death and adoption
 	@tests/deps.sh model
 	@tests/model/run.sh
@@ -115,4 +119,8 @@ help:				## this list
 # The release that KDIR is for
 KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 
+<<<<<<< HEAD
 .PHONY: all module user check test test-kasan test-kcsan test-race faults fuzz coverage model stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help
+=======
+.PHONY: all module user check test test-kasan test-kcsan test-race faults coverage mutants model stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help
+>>>>>>> cf56925 (tests: make mutants)
