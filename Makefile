@@ -119,8 +119,4 @@ help:				## this list
 # The release that KDIR is for
 KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 
-<<<<<<< HEAD
-.PHONY: all module user check test test-kasan test-kcsan test-race faults fuzz coverage model stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help
-=======
-.PHONY: all module user check test test-kasan test-kcsan test-race faults coverage mutants model stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help
->>>>>>> cf56925 (tests: make mutants)
+.PHONY: all module user check test test-kasan test-kcsan test-race faults fuzz coverage mutants model stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help

@@ -10,11 +10,7 @@ cd "$top" || exit 1
 
 checks="module test_module kernel_doc user_build double python cppcheck checkpatch uapi_abi headers_alone
 	names_in_docs tests_in_docs code_in_readme ioctls_in_man exported_symbols man_pages tests_are_built
-<<<<<<< HEAD
-	spdx private_paths length shell model_functions syzlang"
-=======
-	spdx private_paths length shell model_functions mutants"
->>>>>>> cf56925 (tests: make mutants)
+	spdx private_paths length shell model_functions syzlang mutants"
 
 work=$build/check
 uapi=kmod/uapi/linux/upcall.h
@@ -292,7 +288,6 @@ check_model_functions()
 	} | silent
 }
 
-<<<<<<< HEAD
 # 'NAME: MEMBER...' for each struct
 members_in_header()
 {
@@ -366,12 +361,12 @@ check_syzlang()
 		grep -qE "\b$name\b|\(${name%"_$rest"}, $rest\)|IOCTL\([a-z]+, $rest," tests/fuzz/abi.c ||
 			say "$name is not in abi.c"
 	done | silent
-=======
+}
+
 # What the mutants break is there, once, and so are the tests that have to notice
 check_mutants()
 {
 	tests/mutants.sh --check
->>>>>>> cf56925 (tests: make mutants)
 }
 
 check_tests_are_built()
