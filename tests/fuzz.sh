@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # fuzz.sh MINUTES [SEED]: 'make fuzz'. Boots the module on the kernel tests/kernels/faults.config and makes
 # programs for it, led by what of it they reach; tests/fuzz/fuzz.h says how. It begins with the programs of
-# tests/fuzz/corpus; what it has at the end is in build/fuzz/corpus. Its last line is
+# tests/fuzz/basics.prog and tests/fuzz/corpus; what it has at the end is in build/fuzz/corpus. Its last line is
 # 'fuzz: N executions, N edges, N crashes'.
 #
 # fuzz.sh --replay FILE: runs the programs of that file, as often as TIMES says (10). Those before a crash
@@ -29,7 +29,7 @@ else
 	minutes=${1:-10} seed=${2:-}
 	[[ $minutes =~ ^[0-9]+$ && $seed =~ ^[0-9]*$ ]] || die "usage: make fuzz MINUTES=n [SEED=number]"
 	arguments=(--minutes "$minutes" ${seed:+--seed "$seed"} ${KEEP:+--simplify})
-	for file in "$corpus"/*.prog; do
+	for file in "$top"/tests/fuzz/*.prog "$corpus"/*.prog; do
 		[ ! -e "$file" ] || { arguments+=("${file##*/}"); files+=("$file"); }
 	done
 fi

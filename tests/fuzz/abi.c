@@ -112,7 +112,7 @@ static const struct field export_fields[] = {
 
 static const struct field invoke_fields[] = {
 	BEGIN(upcall_invoke), IN(upcall_invoke, flags, FLAGS, WORDS(invoke_words)),
-	IN(upcall_invoke, target, TARGET), IN(upcall_invoke, deadline_ns, TIME, USUAL_SOON(10000)),
+	IN(upcall_invoke, target, TARGET), IN(upcall_invoke, deadline_ns, TIME, USUAL_SOON(100000)),
 	IN(upcall_invoke, arg, POINTER, USUAL_AT(GOOD)), IN(upcall_invoke, reply, POINTER),
 	IN(upcall_invoke, arg_len, LENGTH_OF), IN(upcall_invoke, reply_room, LENGTH_OF),
 	IN(upcall_invoke, reply_max, LENGTH_OF), IN(upcall_invoke, op, NUMBER),
@@ -125,7 +125,7 @@ _Static_assert(LENGTH(invoke_fields) - 1 <= MAX_ARGS, "it has most of all");
 
 static const struct field exchange_fields[] = {
 	BEGIN(upcall_exchange), IN(upcall_exchange, flags, FLAGS, WORDS(exchange_words)),
-	IN(upcall_exchange, deadline_ns, TIME, USUAL_SOON(10000)),
+	IN(upcall_exchange, deadline_ns, TIME, USUAL_SOON(100000)),
 	IN(upcall_exchange, commands, POINTER, USUAL_AT(COMMANDS)),
 	IN(upcall_exchange, events, POINTER, USUAL_AT(EVENTS)),
 	IN(upcall_exchange, command_count, COUNT, USUAL(-1)),	/* those that are pending */
@@ -159,7 +159,7 @@ static const struct field call_fields[] = {
 	BEGIN_COMMAND, IN(upcall_command, flags, FLAGS, WORDS(invoke_words)), IN(upcall_command, target, TARGET),
 	IN(upcall_command, user_data, NUMBER), IN(upcall_command, value, NUMBER),
 	IN(upcall_command, data, POINTER, USUAL_AT(GOOD)), IN(upcall_command, data_len, LENGTH_OF),
-	IN(upcall_command, status, NUMBER), IN(upcall_command, deadline_ns, TIME, USUAL_SOON(10000)),
+	IN(upcall_command, status, NUMBER), IN(upcall_command, deadline_ns, TIME, USUAL_SOON(100000)),
 	IN(upcall_command, parent, CALL, RARE), IN(upcall_command, fds, POINTER), IN(upcall_command, fd_count, COUNT),
 	IN(upcall_command, reply_max, LENGTH_OF), IN(upcall_command, reply_fd_max, COUNT), RIDES, { }
 };
@@ -168,7 +168,7 @@ static const struct field notify_fields[] = {
 	BEGIN_COMMAND, IN(upcall_command, flags, FLAGS, WORDS(invoke_words)), IN(upcall_command, target, TARGET),
 	IN(upcall_command, value, NUMBER), IN(upcall_command, data, POINTER, USUAL_AT(GOOD)),
 	IN(upcall_command, data_len, LENGTH_OF), IN(upcall_command, status, NUMBER),
-	IN(upcall_command, deadline_ns, TIME, USUAL_SOON(10000)), IN(upcall_command, fds, POINTER),
+	IN(upcall_command, deadline_ns, TIME, USUAL_SOON(100000)), IN(upcall_command, fds, POINTER),
 	IN(upcall_command, fd_count, COUNT), RIDES, { }
 };
 

@@ -11,9 +11,9 @@
 #include <sys/syscall.h>
 #include "fuzz.h"
 
-#define RESULT_MS	20			/* that one waits for another's result */
-#define QUIET_MS	40			/* without progress: the rest is stuck */
-#define LIMIT_MS	1500
+#define RESULT_MS	100			/* that one waits for another's result */
+#define QUIET_MS	150			/* without progress: the rest is stuck */
+#define LIMIT_MS	3000
 #define DEATH_MS	(30000 * UPCALL_SLOW)	/* that a killed process may take, on a busy machine */
 #define MAILBOX_FD	500			/* programs have those below */
 

@@ -43,7 +43,7 @@ static const int64_t lengths[] = {
 };
 
 static const int64_t counts[] = { 0, 1, 1, 1, 2, 3, 4, 8, 16, 63, 64, 65, 256, 257, -1 };
-static const int64_t waits[] = { 0, 1, 100, 1000, 3000, 10000, 20000 };
+static const int64_t waits[] = { 0, 1, 100, 1000, 10000, 30000, 100000 };
 
 static struct value plain(int64_t number)
 {

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include "fuzz.h"
 
-#define WAIT_MS		10
+#define WAIT_MS		100	/* for a call; a busy machine is slow */
 
 /* The @n'th allocation or copy from now on fails, where the kernel can do that; 0: none does. */
 static void fail_nth(uint64_t n)
