@@ -10,7 +10,7 @@ cd "$top" || exit 1
 
 checks="module test_module kernel_doc user_build double python cppcheck checkpatch uapi_abi headers_alone
 	names_in_docs tests_in_docs code_in_readme ioctls_in_man exported_symbols man_pages tests_are_built
-	spdx private_paths length shell model_functions syzlang mutants"
+	spdx private_paths length shell model_functions syzlang mutants coverage_reasons"
 
 work=$build/check
 uapi=kmod/uapi/linux/upcall.h
@@ -367,6 +367,20 @@ check_syzlang()
 check_mutants()
 {
 	tests/mutants.sh --check
+}
+
+# Each names a function of kmod, and a line that stands in it
+check_coverage_reasons()
+{
+	local function text
+
+	sed -n 's/^\([a-z_0-9]*\) | \(.*\) | .*/\1 \2/p' tests/coverage.reasons | while read -r function text; do
+		[ "$text" != '*' ] || text=$function
+		name=$function text=$text awk '
+			/^[a-z].*\(/	{ inside = $0 ~ "[ *]" ENVIRON["name"] "\\(" }
+			inside && index($0, ENVIRON["text"]) { found = 1 }
+			END		{ exit !found }' kmod/*.[ch] || say "tests/coverage.reasons: no $function() with: $text"
+	done | silent
 }
 
 check_tests_are_built()
