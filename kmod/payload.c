@@ -68,6 +68,7 @@ static bool payload_take(struct upcall_payload *payload, u32 len, struct upcall_
 		return false;
 	payload->len = len;
 	payload->paged = false;
+	payload->borrowed = false;
 	payload->block = *spare;
 	*spare = (struct upcall_block){};
 	return true;
@@ -81,6 +82,7 @@ static int payload_alloc(struct upcall_payload *payload, u32 len, struct mem_cgr
 
 	payload->len = len;
 	payload->paged = false;
+	payload->borrowed = false;
 	payload->block = (struct upcall_block){ .room = len };
 	if (len <= UPCALL_MAX_BLOCK)
 		payload->block.at = kmalloc(len, payload_block_gfp(len, gfp));
@@ -148,7 +150,7 @@ out_fault:
 
 /**
  * upcall_payload_from_user() - Fill an empty payload from the calling process
- * @payload: Empty, or all zeros; on failure it is left empty.
+ * @payload: Uninitialised or empty; on failure it is left empty.
  * @from: User address as it stands in an ioctl's struct.
  * @len: In bytes, at most UPCALL_MAX_PAYLOAD.
  * @memcg: Who is charged for the buffer; NULL: the calling process. Only for the buffer: what

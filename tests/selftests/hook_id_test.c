@@ -36,6 +36,7 @@ struct replier {
 	pthread_t thread;
 	int fd;
 	uint64_t call;
+	const char *text;
 	int ret;
 };
 
@@ -43,21 +44,22 @@ static void *replier_main(void *arg)
 {
 	struct replier *replier = arg;
 
-	replier->ret = reply_from_afar(replier->fd, replier->call, 1, "late");
+	replier->ret = reply_from_afar(replier->fd, replier->call, 1, replier->text);
 	return NULL;
 }
 
 /* A delivered call, and its reply, whose bytes are read. */
-static bool reply_is_held(FIXTURE_DATA(id) *self, struct async *async, struct replier *replier)
+static bool reply_is_held(FIXTURE_DATA(id) *self, struct async *async, struct replier *replier,
+			  const char *text)
 {
-	static char back[64];
+	static char back[1000];
 	struct upcall_event_call call;
 
 	if (async_start(async, self->caller, INVOKE_ARGS(self->handle, .reply = ptr64(back),
 			.reply_room = sizeof(back), .reply_max = sizeof(back))) ||
 	    one_call(self->owner, &call) || hook_arm("reply_read"))
 		return false;
-	*replier = (struct replier){ .fd = self->owner, .call = call.call };
+	*replier = (struct replier){ .fd = self->owner, .call = call.call, .text = text };
 	return !pthread_create(&replier->thread, NULL, replier_main, replier) &&
 	       hook_is_hit("reply_read");
 }
@@ -68,7 +70,7 @@ TEST_F(id, of_a_call_that_has_ended_is_no_others_while_its_late_reply_is_read)
 	struct replier replier;
 	struct async async[2];
 
-	ASSERT_TRUE(reply_is_held(self, &async[0], &replier));
+	ASSERT_TRUE(reply_is_held(self, &async[0], &replier, "late"));
 	EXPECT_EQ(0, reply(self->owner, replier.call, 2, NULL, 0));
 	EXPECT_EQ(0, async_join(&async[0]));
 	EXPECT_EQ(2, async[0].args.status);
@@ -85,6 +87,23 @@ TEST_F(id, of_a_call_that_has_ended_is_no_others_while_its_late_reply_is_read)
 	EXPECT_EQ(0, async_join(&async[1]));
 	EXPECT_EQ(3, async[1].args.status);
 	EXPECT_EQ(0, stat_of(self->owner, self->handle).running);
+}
+
+/* What was read for it lies in a block, and is freed as one. */
+TEST_F(id, of_a_call_that_has_ended_is_enoent_to_its_late_long_reply)
+{
+	static char text[301];
+	struct replier replier;
+	struct async async;
+
+	memset(text, 'l', sizeof(text) - 1);
+	ASSERT_TRUE(reply_is_held(self, &async, &replier, text));
+	EXPECT_EQ(0, reply(self->owner, replier.call, 2, NULL, 0));
+	EXPECT_EQ(0, async_join(&async));
+	ASSERT_EQ(0, hook_resume("reply_read"));
+	pthread_join(replier.thread, NULL);
+	EXPECT_EQ(-ENOENT, replier.ret);
+	EXPECT_EQ(2, async.args.status);
 }
 
 TEST_F(id, of_a_call_that_is_under_way_is_no_other_calls)
