@@ -28,6 +28,7 @@
 #include <linux/instrumented.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/page-flags.h>
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
@@ -64,12 +65,14 @@ static void borrowed_put(struct upcall_payload *payload, int n)
 
 /*
  * Pages that somebody may wait for cannot be held for as long as a call takes: those that are to
- * be moved when memory is unplugged, and those of a file that are memory of a device.
+ * be moved when memory is unplugged, and those of a file that are memory of a device. Nor those of
+ * hugetlbfs, of which the last process that has one mapped writes to it in place, whoever holds
+ * it: a child that has unmapped it would pass on what its parent writes there.
  */
 static bool borrowed_may_stay(struct page **pages, int n)
 {
 	while (n--) {
-		if (page_zonenum(pages[n]) >= ZONE_MOVABLE)
+		if (page_zonenum(pages[n]) >= ZONE_MOVABLE || PageHuge(pages[n]))
 			return false;
 	}
 	return true;

@@ -337,6 +337,58 @@ TEST_F(borrowed, memory_of_a_device_is_copied)
 	close(fd);
 }
 
+/* In the caller another thread takes the memory away, when it is told to. */
+static void *unmap_main(void *arg)
+{
+	struct puppet_mem *mem = arg;
+
+	while (!__atomic_load_n(&mem->caught, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	munmap((void *)(uintptr_t)mem->inv.arg, 2 * MIB);
+	__atomic_store_n(&mem->caught, 0, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static int invoke_unmapped(struct puppet_mem *mem)
+{
+	pthread_t thread;
+	int err;
+
+	if (pthread_create(&thread, NULL, unmap_main, mem))
+		return -EAGAIN;
+	err = do_invoke(mem);
+	pthread_join(thread, NULL);
+	return err;
+}
+
+/* It writes in place, as nobody else has the page mapped. */
+TEST_F(borrowed, child_passes_on_nothing_that_its_parent_writes_to_a_huge_page)
+{
+	struct puppet child;
+	char *huge;
+
+	if (!write_to("/proc/sys/vm/nr_hugepages", "1"))
+		SKIP(return, "no huge pages here");
+	huge = mmap(NULL, 2 * MIB, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (huge == MAP_FAILED)
+		SKIP(return, "no huge page is free");
+	memset(huge, 'a', BORROWED);
+	child = puppet_new();
+	child.mem->inv = INVOKE_ARGS(self->handle, .arg = ptr64(huge), .arg_len = BORROWED);
+	puppet_start(&child, invoke_unmapped);
+	ASSERT_TRUE(eventually(stat_of(my_peer, self->handle).queued == 1));
+	__atomic_store_n(&child.mem->caught, 1, __ATOMIC_RELEASE);
+	ASSERT_TRUE(eventually(!puppet_caught(&child)));
+	memset(huge, SECRET, BORROWED);
+	EXPECT_TRUE(arrives('a', BORROWED));
+	EXPECT_EQ(0, reply(my_peer, arrived.call.call, 0, NULL, 0));
+	EXPECT_EQ(0, puppet_wait(&child));
+	puppet_kill(&child, SIGKILL);
+	munmap(huge, 2 * MIB);
+	EXPECT_TRUE(write_to("/proc/sys/vm/nr_hugepages", "0"));
+}
+
 TEST_F(borrowed, memory_that_there_is_not_is_efault_and_not_delivered)
 {
 	char *memory = map(PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
