@@ -184,14 +184,14 @@ static int invoke_deliver(struct upcall_call *call, struct upcall_invoke *args)
 
 /*
  * Its caller has its answer, or, if its reply is kept, comes back for it. Nobody else looks at the
- * argument of a call that was replied to.
+ * argument of a call that was replied to, nor changes @lends: of others the receiver may.
  */
 static void invoke_leave(struct upcall_peer *peer, struct upcall_call *call, bool kept)
 {
 	bool linked = false;
 
 	spin_lock(&peer->lock);
-	if (call->lends && call->answer.stage == UPCALL_STAGE_REPLIED)
+	if (call->answer.stage == UPCALL_STAGE_REPLIED && call->lends)
 		upcall_payload_keep(&call->arg, &peer->spare);
 	if (kept)
 		WRITE_ONCE(call->waited, false);
