@@ -5,6 +5,7 @@
 # Each ends in one line:
 #
 #	== NAME: passed
+#	== NAME: skipped WHICH	nothing has failed, but one was not run
 #	== NAME: test WHICH	one has failed, the first
 #	== NAME: log LINE	the kernel has said something that it should not
 #	== NAME: hung WHERE	something has not ended within $limit seconds
@@ -22,6 +23,7 @@ run_tests()	# NAME
 		"./$program" >tap 2>&1 </dev/null || echo failed >status
 		cat tap
 		sed -n 's/^not ok [0-9]* \([^ ]*\).*/\1/p' tap | head -n 1 >failed
+		! grep -q '^ok .*# SKIP' tap || echo "of $program" >skipped
 		[ ! -s status ] || break
 	done
 	: >ended
@@ -57,7 +59,9 @@ complaint()	# NAME: the first since it began
 try()		# NAME: false if nothing else can be tried here
 {
 	line=
-	rm -f status failed ended unloaded
+	rm -f status failed skipped ended unloaded
+	mkdir -p /lib/modules
+	cp "$1.ko" /lib/modules/upcall.ko	# tests of unloading load it again
 	echo "== $1"
 	echo "mutants: $1" >/dev/kmsg
 	insmod "$1.ko" || { echo "== $1: hung: it cannot be loaded"; return 1; }
@@ -75,6 +79,8 @@ try()		# NAME: false if nothing else can be tried here
 		echo "== $1: hung: $line"
 	elif [ -s status ]; then
 		echo "== $1: test that ended badly"
+	elif [ -s skipped ]; then
+		echo "== $1: skipped $(cat skipped)"
 	else
 		echo "== $1: passed"
 	fi
