@@ -87,6 +87,7 @@ void fault_end(void);
 /* What the states are made of: state.c */
 uint32_t owner_new(uint32_t flags);
 void caller_new(void);
+void become_stranger(void);
 void pipe_make(void);
 void server_start(void);
 void server_stop(void);

@@ -243,6 +243,20 @@ static int act_wait_room(const struct scenario *scenario)
 	return err;
 }
 
+/* Whoever waits has nothing in that queue, and nothing is counted for it there. */
+static void set_up_stranger_waits(const struct scenario *scenario)
+{
+	struct upcall_register reg = REGISTER_ARGS(.access = UPCALL_ACCESS_ANYONE,
+						   .max_queued_calls = 1);
+
+	set_up_unserved(scenario);
+	must(!verb(w.owner, UPCALL_IOC_REGISTER, &reg));
+	w.handle = reg.handle;
+	must(fill_queue(w.owner, w.handle) == -EAGAIN);
+	become_stranger();
+	when_asleep(server_start);
+}
+
 #define SERVED(name, act, len, ...) { name, set_up_served, act, .number = (len), ##__VA_ARGS__ }
 
 const struct scenario invoke_scenarios[] = {
@@ -270,6 +284,7 @@ const struct scenario invoke_scenarios[] = {
 		.flags = UPCALL_REGISTER_AUTOEND },
 	{ "a queue that is full", set_up_full, act_refused, .number = 500 },
 	{ "a wait for room", set_up_waits, act_wait_room, .number = 500 },
+	{ "a wait for room of another uid", set_up_stranger_waits, act_wait_room, .number = 500 },
 	{ }
 };
 

@@ -21,6 +21,13 @@ void caller_new(void)
 	must(stat_of(w.caller, w.handle).state == UPCALL_STATE_LIVE);
 }
 
+/* A uid that nobody else here has. The right to inject stays. */
+void become_stranger(void)
+{
+	must(!prctl(PR_SET_SECUREBITS, 1 << 2));	/* no set-uid fixup of capabilities */
+	must(!setresuid(1234, 1234, 1234));
+}
+
 void pipe_make(void)
 {
 	must(!pipe_new(&w.reader, &w.writer));

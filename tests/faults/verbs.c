@@ -194,12 +194,11 @@ static void set_up_fresh(const struct scenario *scenario)
 	must(w.owner >= 0);
 }
 
-/* Another uid, that nobody else here has: its account is new. The right to inject stays. */
+/* Its account is new. */
 static void set_up_stranger(const struct scenario *scenario)
 {
 	set_up_fresh(scenario);
-	must(!prctl(PR_SET_SECUREBITS, 1 << 2));	/* no set-uid fixup of capabilities */
-	must(!setresuid(1234, 1234, 1234));
+	become_stranger();
 }
 
 /* The one error that each has without a callback is its success here. */
