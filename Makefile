@@ -33,6 +33,10 @@ test-kasan test-kcsan:
 	@tests/deps.sh kernels
 	@tests/run.sh --kernel $(@:test-%=%) $(foreach t,$(T),'$(t)')
 
+test-kernels:			## every test on Debian's other kernels; K='cloud rt 6.12 sid arm64': only these; T=...
+	@tests/deps.sh debian
+	@tests/kernels.sh $(if $(K),--kernels '$(K)') $(foreach t,$(T),'$(t)')
+
 test-race: deps			## every state of a call against everything that can befall it
 	@tests/run.sh --race
 
@@ -122,4 +126,4 @@ help:				## this list
 # The release that KDIR is for
 KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 
-.PHONY: all module user check test test-kasan test-kcsan test-race faults fuzz coverage mutants endurance model stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help
+.PHONY: all module user check test test-kasan test-kcsan test-kernels test-race faults fuzz coverage mutants endurance model stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help

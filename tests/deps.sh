@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# deps.sh [kernels | bench | model]: installs what building and testing need and this machine lacks;
-# with 'kernels', also what building the kernels of tests/kernels needs; with 'bench', the
-# libraries that it measures; with 'model', what searches that. Silent, and a few milliseconds, when nothing is missing.
+# deps.sh [kernels | debian | bench | model]: installs what building and testing need and this
+# machine lacks; with 'kernels', also what building the kernels of tests/kernels needs; with
+# 'debian', what running Debian's other ones does; with 'bench', the libraries that it measures;
+# with 'model', what searches that. Silent, and a few milliseconds, when nothing is missing.
 set -eu
 # shellcheck source=env.sh
 . "${0%/*}/env.sh"
@@ -42,6 +43,10 @@ if [ "${1:-}" = kernels ]; then
 	need ccache		have ccache
 	need libelf-dev		test -e /usr/include/libelf.h
 	need libssl-dev		test -e /usr/include/openssl/ssl.h
+fi
+if [ "${1:-}" = debian ]; then
+	need qemu-system-arm	have qemu-system-aarch64
+	need util-linux		have unshare
 fi
 if [ "${1:-}" = model ]; then
 	need spin		have spin

@@ -36,6 +36,19 @@ bad_lines+='|usercopy:|ODEBUG|kernel memory leak|objects remaining|printk messag
 # shellcheck disable=SC2034
 sanitizer_slowness=5
 
+# Debian's other kernels, which kernels/debian.sh fetches, and how much longer time limits are there
+debian_kernels="cloud rt 6.12 sid arm64"
+# shellcheck disable=SC2034
+debian_slowness=2
+is_debian()	{ [[ " $debian_kernels " = *" $1 "* ]]; }
+
+# What makes user/ and tests for the kernel in that folder: words for make, one to a line
+cross_words()	# FOLDER
+{
+	[ ! -e "$1/with" ] || printf '%s\n' "CC=$1/with aarch64-linux-gnu-gcc-12 --sysroot=$1/root" \
+		"AR=$1/with aarch64-linux-gnu-ar"
+}
+
 # Kernel headers to test with: KDIR, or the newest Debian ones. The running
 # kernel is not the first choice, because it need not be one that QEMU can boot.
 test_headers()

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # module.sh NAME [MAKE ARGUMENT]...: builds the module for the kernel that is
 # tested, in a copy of its sources at build/NAME, since kbuild puts objects
-# beside them. What make prints goes to build/NAME/log.
+# beside them. What make prints goes to build/NAME/log. With KMAKE that builds it: see
+# kernels/debian.sh.
 set -eu
 # shellcheck source=env.sh
 . "${0%/*}/env.sh"
@@ -19,6 +20,11 @@ cd "$dir"
 find kmod -name '*.[ch]' ! -name '*.mod.c' | while read -r f; do
 	[ -e "$top/$f" ] || rm "$f"
 done
-headers=$(cd "$top" && test_headers)
-quietly log make -j"$(nproc)" -C "$headers" M="$PWD" "$@" modules ||
-	die "the module does not build against $headers"
+if [ -n "${KMAKE:-}" ]; then
+	quietly log "$KMAKE" -j"$(nproc)" M="$PWD" "$@" modules ||
+		die "the module does not build with $KMAKE"
+else
+	headers=$(cd "$top" && test_headers)
+	quietly log make -j"$(nproc)" -C "$headers" M="$PWD" "$@" modules ||
+		die "the module does not build against $headers"
+fi

@@ -8,6 +8,9 @@
 # same tests on that kernel, and instead of the checks, each of the kernel's own is seen
 # to work. The last line is 'kasan: N passed, N failed'.
 #
+# run.sh --kernel cloud|rt|6.12|sid|arm64 [PATTERN]...: a part of 'make test-kernels'. The tests
+# on that kernel of Debian's; the last line is 'cloud (RELEASE): N passed, N failed, N skipped'.
+#
 # The suites of user/python and user/node are programs of that name.
 #
 # run.sh --race: 'make test-race'. The race matrix alone; the last line is 'race: N passed,
@@ -20,9 +23,10 @@ set -eu
 
 limit=${VM_TIMEOUT:-900}	# seconds, for each boot
 bindings="python node"		# languages, each with a suite user/NAME/tests/run
-kernel='' slow=1 title='' until=${UPCALL_UNTIL:-}
+kernel='' debian='' slow=1 title='' until=${UPCALL_UNTIL:-}
 if [ "${1:-}" = --kernel ]; then
 	kernel=$2 slow=$sanitizer_slowness title=$2
+	! is_debian "$kernel" || debian=1 slow=$debian_slowness
 	shift 2
 elif [ "${1:-}" = --race ]; then
 	title=race
@@ -31,6 +35,7 @@ fi
 out=$build/test${kernel:+-$kernel}
 results=$out/results
 passed=0 failed=0 skipped=0
+cross=()	# make's words where it is for another architecture
 
 count()		# PASSED FAILED SKIPPED
 {
@@ -44,7 +49,9 @@ verdict()
 	! grep -q '^SKIP' "$results" || { step "skipped"; grep '^SKIP' "$results"; }
 	! grep -q '^FAIL' "$results" || { step "failed"; grep -E '^(FAIL| {4})' "$results"; }
 	step "results"
-	if [ -n "$title" ]; then
+	if [ -n "$debian" ]; then
+		say "$title: $passed passed, $failed failed, $skipped skipped"
+	elif [ -n "$title" ]; then
 		[ $skipped = 0 ] || say "$title: $skipped skipped"
 		say "$title: $passed passed, $failed failed"
 	else
@@ -67,6 +74,12 @@ get_kernel()
 {
 	local status=0	# 124: timeout's
 
+	if [ -n "$debian" ]; then
+		kernel_dir=$("$top/tests/kernels/debian.sh" "$kernel") || broken "no kernel"
+		title="$kernel ($(cat "$kernel_dir/release"))"
+		mapfile -t cross < <(cross_words "$kernel_dir")
+		return
+	fi
 	kernel_dir=$(${until:+timeout $((until - $(date +%s)))} "$top/tests/kernels/build.sh" "$kernel") || status=$?
 	[ $status != 0 ] || return 0
 	[ $status = 124 ] || broken "no kernel"
@@ -117,8 +130,8 @@ slow_kselftest()
 	sed -i "s/alarm(t->timeout)/alarm(t->timeout * $slow)/" "$new/$source/kselftest_harness.h"
 	grep -q "timeout \* $slow" "$new/$source/kselftest_harness.h" || broken "kselftest's harness is not as it was"
 	# A newer one has every test built again
-	diff -r "$new" "$out/ksft" >/dev/null 2>&1 || { rm -rf "$out/ksft"; mv "$new" "$out/ksft"; }
-	ksft=$out/ksft/$source
+	diff -r "$new" "$shared/ksft" >/dev/null 2>&1 || { rm -rf "$shared/ksft"; mv "$new" "$shared/ksft"; }
+	ksft=$shared/ksft/$source
 }
 
 # What needs no machine
@@ -137,40 +150,53 @@ run_double()
 build_module()
 {
 	[ -z "${UPCALL_MODULE:-}" ] || return 0
-	if [ -n "$kernel" ]; then
+	if [ -n "$debian" ]; then
+		KMAKE=$kernel_dir/make "$top/tests/module.sh" "$kernel"
+	elif [ -n "$kernel" ]; then
 		KDIR=$kernel_dir/build "$top/tests/module.sh" "$kernel" UBSAN_SANITIZE=y
 	else
 		"$top/tests/module.sh" vm
 	fi
 }
 
-build_tests()
+build_tests()	# PATTERN...
 {
-	local name
+	local name user=() tests=()
 
 	step "build"
+	# One build of the tests serves all kernels of Debian's of one architecture
+	shared=$out
+	[ -z "$debian" ] || shared=$build/test-debian${cross:+-$kernel}
 	ksft=$(kernel_source)/tools/testing/selftests || broken "no kselftest"
+	mkdir -p "$shared/bin"
+	exec 8>"$shared/.lock-tests"
+	flock 8
 	[ $slow = 1 ] || slow_kselftest
-	mkdir -p "$out/bin"
 	build_module || broken "the module does not build"
+	[ ${#cross[@]} = 0 ] || {
+		user=("${cross[@]}" B="$build/user-$kernel")
+		tests=("${cross[@]}" LIBUPCALL="$build/user-$kernel/libupcall.a" TESTS_32=)
+	}
 	[ ! -e "$top/user/Makefile" ] ||
-		quietly "$out/log" flock "$build/.user" make -C "$top/user" || broken "user/ does not build"
+		quietly "$out/log" flock "$build/.user" make -C "$top/user" "${user[@]}" || broken "user/ does not build"
 	rm -rf "$out/kselftest"
-	make -s -C "$top/tests/selftests" KSFT="$ksft" OUTPUT="$out/bin" COLLECTION=upcall \
+	make -s -C "$top/tests/selftests" KSFT="$ksft" OUTPUT="$shared/bin" COLLECTION=upcall \
+		emit_tests | sort >"$out/all"
+	[ $# = 0 ] || tests+=(ONLY="$(matching "$@" <"$out/all" | sed 's/.*://' | tr '\n' ' ')none")
+	make -s -C "$top/tests/selftests" KSFT="$ksft" OUTPUT="$shared/bin" COLLECTION=upcall "${tests[@]}" \
 		INSTALL_PATH="$out/kselftest/upcall" USERCFLAGS="-DUPCALL_SLOW=$slow" install || broken "the tests do not build"
 	cp -r "$ksft/run_kselftest.sh" "$ksft/kselftest" "$out/kselftest/"
 	[ $slow = 1 ] || {
 		timeout=$(sed -n 's/^timeout=//p' "$out/kselftest/upcall/settings")
 		say "timeout=$((timeout * slow))" >"$out/kselftest/upcall/settings"
 	}
-	make -s -C "$top/tests/selftests" KSFT="$ksft" OUTPUT="$out/bin" COLLECTION=upcall \
-		emit_tests | sort >"$out/all"
+	exec 8>&-
 	# The kernels of tests/kernels have no disks
-	[ -n "$kernel" ] || for name in $bindings; do
+	[ -n "$kernel" ] && [ -z "$debian" ] || for name in $bindings; do
 		[ ! -e "$top/user/$name/tests/run" ] || say "binding:$name"
 	done >>"$out/all"
 	# Where time may run out, what is the same again comes last
-	[ -z "$kernel" ] || {
+	[ -z "$kernel" ] || [ -n "$debian" ] || {
 		{ grep -v '_32$' "$out/all"; grep '_32$' "$out/all"; } >"$out/all.new"
 		mv "$out/all.new" "$out/all"
 	}
@@ -187,6 +213,20 @@ matching()	# PATTERN...: those of the list on standard input
 			[[ ${test#*:} != $pattern ]] || { say "$test"; break; }
 		done
 	done
+}
+
+# What is not for Debian's other kernels, aloud
+skip_programs()
+{
+	{
+		sed -n 's/^binding:\(.*\)/SKIP  \1: its packages are on a disk, and that is for the usual kernel/p' "$out/list"
+		[ ${#cross[@]} = 0 ] ||
+			sed -n 's/^.*:\(.*_32\)$/SKIP  \1: no 32-bit programs are built for this architecture/p' "$out/list"
+	} >"$out/skipped"
+	count 0 0 "$(wc -l <"$out/skipped")"
+	note <"$out/skipped"
+	sed -i '/^binding:/d' "$out/list"
+	[ ${#cross[@]} = 0 ] || sed -i '/_32$/d' "$out/list"
 }
 
 boot()		# NAME LIST RUNNER-OPTION...
@@ -241,13 +281,14 @@ if [ -n "$kernel" ]; then
 	step "kernel"
 	get_kernel
 	say "$kernel_dir"
-	[ $# -gt 0 ] || [ "$kernel" = faults ] || run_planted
+	[ $# -gt 0 ] || [ -n "$debian" ] || [ "$kernel" = faults ] || run_planted
 else
 	[ $# -gt 0 ] || { run_checks; run_double; }
 fi
-build_tests
+build_tests "$@"
 matching "$@" <"$out/all" >"$out/list"
 [ -s "$out/list" ] || broken "no test is called $*"
+[ -z "$debian" ] || skip_programs
 grep -v -e ':hook_' -e '^binding:' "$out/list" >"$out/list.plain" || :
 grep '^binding:' "$out/list" >"$out/list.bindings" || :
 grep ':hook_' "$out/list" >"$out/list.hook" || :

@@ -10,13 +10,19 @@ set -eu
 kernel='' slow=1
 if [ "${1:-}" = --kernel ]; then
 	kernel=$2 slow=$sanitizer_slowness
+	! is_debian "$kernel" || slow=$debian_slowness
 	shift 2
 fi
 seconds=${1:-10} seed=${2:-}
 [[ $seconds =~ ^[0-9]+$ && $seed =~ ^[0-9]*$ ]] || die "usage: make stress DURATION=seconds [SEED=number]"
 out=$build/stress${kernel:+-$kernel}
 mkdir -p "$out"
-make -s -B -C "$top/tests/stress" OUTPUT="$out" USERCFLAGS="-DUPCALL_SLOW=$slow"
+cross=()
+if is_debian "$kernel"; then
+	dir=$("$top/tests/kernels/debian.sh" "$kernel")
+	mapfile -t cross < <(cross_words "$dir")
+fi
+make -s -B -C "$top/tests/stress" OUTPUT="$out" "${cross[@]}" USERCFLAGS="-DUPCALL_SLOW=$slow"
 
 # The machine's own lines come behind the program's: the verdict is to be the last one
 status=0

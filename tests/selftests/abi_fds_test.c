@@ -333,7 +333,7 @@ TEST_F(fds, reply_that_nobody_wants_is_enoent_and_closes_none_of_its_own)
 	struct async async;
 
 	ASSERT_EQ(0, async_start(&async, self->caller, INVOKE_ARGS(self->handle,
-		.flags = 0, .deadline_ns = in_ms(50 * UPCALL_SLOW), .reply_fd_room = 1)));
+		.flags = 0, .deadline_ns = in_ms(500 * UPCALL_SLOW), .reply_fd_room = 1)));
 	ASSERT_EQ(0, one_call(self->owner, &call));
 	ASSERT_EQ(-ETIMEDOUT, async_join(&async));
 	EXPECT_EQ(-ENOENT, reply_fds(self->owner, call.call, &self->writer, 1, NULL));

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who waits for a thread on another processor spins for a moment; otherwise it sleeps. Each sleep
- * is one voluntary context switch of the caller.
+ * Who waits for a thread on another processor spins for a moment; otherwise, and always under
+ * PREEMPT_RT, it sleeps. Each sleep is one voluntary context switch of the caller.
  */
 #include "kselftest_harness.h"
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include "upcall_test.h"
 
 #define CALLS		50	/* few: so that both processors run all the while, now and then */
@@ -33,6 +35,13 @@ static bool spin_for(unsigned int us)
 	FILE *file = fopen(PARAMETER, "w");
 
 	return file && fprintf(file, "%u", us) > 0 && !fclose(file);
+}
+
+static bool preempt_rt(void)
+{
+	struct utsname name;
+
+	return !uname(&name) && strstr(name.version, "PREEMPT_RT");
 }
 
 /* Replies, and takes the next call in the same system call. */
@@ -119,6 +128,8 @@ TEST_F(spin, caller_of_a_server_on_another_processor_does_not_sleep)
 {
 	long n = CALLS;
 
+	if (preempt_rt())
+		SKIP_TEST("nobody spins under PREEMPT_RT");
 	ASSERT_TRUE(server_start(self->shared, &self->server, 1));
 	ASSERT_TRUE(spin_for(1000));
 	EXPECT_TRUE(eventually((n = sleeps_of_calls(self->fd, self->shared->handle)) <
@@ -126,10 +137,10 @@ TEST_F(spin, caller_of_a_server_on_another_processor_does_not_sleep)
 	EXPECT_LE(0, n);
 }
 
-TEST_F(spin, nobody_spins_for_0_microseconds)
+TEST_F(spin, nobody_spins_for_0_microseconds_or_under_preempt_rt)
 {
 	ASSERT_TRUE(server_start(self->shared, &self->server, 1));
-	ASSERT_TRUE(spin_for(0));
+	ASSERT_TRUE(spin_for(preempt_rt() ? 1000 : 0));
 	EXPECT_TRUE(eventually(sleeps_of_calls(self->fd, self->shared->handle) >
 			       MOST));
 }
@@ -151,6 +162,8 @@ TEST_F(spin, caller_of_a_server_on_its_own_processor_does_not_spin)
 {
 	long us = -1;
 
+	if (preempt_rt())
+		SKIP_TEST("nobody spins under PREEMPT_RT");
 	ASSERT_TRUE(server_start(self->shared, &self->server, 0));
 	ASSERT_TRUE(spin_for(1000));
 	EXPECT_TRUE(eventually((us = time_of_calls(self->fd, self->shared->handle)) <
