@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Calls that nobody sleeps for: the commands CALL and NOTIFY, and the way of a RESULT.
+ * The way of a RESULT. How calls that nobody sleeps for are made is in run.c.
  *
  * A call is answered under the lock of its owner's peer, where the lock of its caller's peer
  * may not be taken. So its RESULT is pushed onto @answers of that peer, a lockless list,
@@ -23,109 +23,6 @@
 #include "main.h"
 #include "peer.h"
 #include "submit.h"
-#include "trace.h"
-
-#define CALL_FLAGS	(UPCALL_INVOKE_NO_DEADLINE | UPCALL_INVOKE_SIGNATURE | \
-			 UPCALL_INVOKE_STUB_FD)
-#define NOTIFY_FLAGS	(CALL_FLAGS | UPCALL_INVOKE_LATEST)
-
-/* A command in the shape of an INVOKE. */
-static void async_fill(struct upcall_invoke *args, const struct upcall_command *command)
-{
-	args->flags = command->flags;
-	args->target = command->target;
-	args->deadline_ns = command->deadline_ns;
-	args->arg = command->data;
-	args->arg_len = command->data_len;
-	args->reply_room = command->reply_max;
-	args->reply_max = command->reply_max;
-	args->op = command->status;
-	args->signature = command->value;
-	args->parent = command->parent;
-	args->fds = command->fds;
-	args->fd_count = command->fd_count;
-	args->reply_fd_room = command->reply_fd_max;
-}
-
-static struct upcall_call *async_submit(struct upcall_peer *peer, struct upcall_command *command,
-					struct upcall_submit *submit)
-{
-	struct upcall_call *call;
-	int err;
-
-	err = upcall_submit_check(&submit->args);
-	call = err ? ERR_PTR(err) : upcall_submit(peer, submit);
-	if (IS_ERR(call)) {
-		trace_upcall_refused(peer, command->target, PTR_ERR(call));
-		command->needed = submit->args.needed;
-		command->stage = UPCALL_STAGE_NOT_DELIVERED;
-	}
-	return call;
-}
-
-/**
- * upcall_async_call() - CALL: one RESULT follows
- * @peer: The caller's.
- * @command: As copied in; its [out] members are set.
- * @waited: If its thread will wait for it at once: set to the call, referenced, on success; to be
- *	given to upcall_async_unwait(). NULL: it will not.
- * @nests: That wait takes calls of its chain.
- *
- * Context: Process context, may sleep.
- * Return: 0, or an error of CALL.
- */
-int upcall_async_call(struct upcall_peer *peer, struct upcall_command *command,
-		      struct upcall_call **waited, bool nests)
-{
-	struct upcall_submit submit = {
-		.async = true,
-		.waited = waited,
-		.nests = nests,
-		.user_data = command->user_data,
-	};
-	struct upcall_call *call;
-
-	if (command->flags & ~CALL_FLAGS) {
-		command->stage = UPCALL_STAGE_NOT_DELIVERED;
-		return -EINVAL;
-	}
-	async_fill(&submit.args, command);
-	call = async_submit(peer, command, &submit);
-	if (IS_ERR(call))
-		return PTR_ERR(call);
-	command->call_id = call->caller_id;
-	if (waited)
-		*waited = call;
-	else
-		upcall_call_put(call);
-	return 0;
-}
-
-/**
- * upcall_async_notify() - NOTIFY
- * @peer: The caller's.
- * @command: As copied in; its [out] members are set.
- *
- * Context: Process context, may sleep.
- * Return: 0, or an error of NOTIFY.
- */
-int upcall_async_notify(struct upcall_peer *peer, struct upcall_command *command)
-{
-	struct upcall_submit submit = {};
-	struct upcall_call *call;
-
-	if (command->flags & ~NOTIFY_FLAGS || command->user_data) {
-		command->stage = UPCALL_STAGE_NOT_DELIVERED;
-		return -EINVAL;
-	}
-	async_fill(&submit.args, command);
-	submit.args.flags |= UPCALL_INVOKE_ONEWAY;
-	call = async_submit(peer, command, &submit);
-	if (IS_ERR(call))
-		return PTR_ERR(call);
-	upcall_call_put(call);
-	return 0;
-}
 
 /**
  * upcall_async_answered() - An asynchronous call has its answer: its RESULT is on its way

@@ -10,10 +10,6 @@
 struct upcall_call;
 struct upcall_peer;
 
-int upcall_async_call(struct upcall_peer *peer, struct upcall_command *command,
-		      struct upcall_call **waited, bool nests);
-int upcall_async_notify(struct upcall_peer *peer, struct upcall_command *command);
-
 void upcall_async_answered(struct upcall_call *call);
 void upcall_async_land_some_locked(struct upcall_peer *peer);
 

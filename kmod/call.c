@@ -19,10 +19,13 @@
 #include "timens.h"
 #include "trace.h"
 
-static int call_charge(struct upcall_call *call)
+static int call_charge(struct upcall_call *call, struct upcall_reserve *reserve)
 {
-	int err = upcall_charge_call(call->from->account, call->bytes);
+	struct upcall_account *account = call->from->account;
+	int err = 0;
 
+	if (!reserve || !upcall_reserve_pays(reserve, account, call->bytes))
+		err = upcall_charge_call(account, call->bytes);
 	call->charged = !err;
 	return err;
 }
@@ -165,9 +168,12 @@ static int call_load(struct upcall_call *call, struct upcall_peer *caller,
 struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_callback *cb,
 				    struct upcall_ident *from, const struct upcall_submit *submit)
 {
-	struct upcall_call *call = upcall_traffic_need(cb) ? NULL : upcall_spare_get(cb->peer);
+	struct upcall_call *call = NULL;
 	int err;
 
+	if (!upcall_traffic_need(cb))
+		call = submit->reserve ? upcall_reserve_take(submit->reserve, cb->peer)
+				       : upcall_spare_get(cb->peer);
 	if (!call) {
 		upcall_ident_put(from);
 		upcall_callback_put(cb);
@@ -175,7 +181,7 @@ struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_ca
 	}
 	call_fill(call, cb, submit);
 	call_fill_caller(call, caller, from, submit);
-	err = call_charge(call);
+	err = call_charge(call, submit->reserve);
 	if (!err)
 		err = call_load(call, caller, submit);
 	if (err) {
@@ -221,6 +227,26 @@ bool upcall_call_same_caller(const struct upcall_call *a, const struct upcall_ca
 	       (a->caller_peer || a->from->tgid == b->from->tgid);
 }
 
+/* Nobody refers to it: drops what it refers to, but its callback and @from, who pays. */
+static void call_finish(struct upcall_call *call)
+{
+	WARN_ON_ONCE(call->state != UPCALL_NEW && call->state != UPCALL_ENDED);
+	WARN_ON_ONCE(call->heir);
+	if (call->state == UPCALL_ENDED)
+		trace_upcall_ended(call);
+	upcall_payload_free(&call->arg);
+	upcall_payload_free(&call->answer.reply);
+	if (call->fds)
+		upcall_fds_free(call->fds);
+	if (call->answer.fds)
+		upcall_fds_free(call->answer.fds);
+	if (call->memcg)
+		mem_cgroup_put(call->memcg);
+	put_pid(call->tid);
+	if (call->caller)
+		upcall_peer_put(call->caller);
+}
+
 /**
  * upcall_call_free() - Its last reference was dropped: see upcall_call_put()
  * @call: Not used by the caller any more.
@@ -235,23 +261,71 @@ void upcall_call_free(struct upcall_call *call)
 {
 	struct upcall_callback *cb = call->cb;
 
-	WARN_ON_ONCE(call->state != UPCALL_NEW && call->state != UPCALL_ENDED);
-	WARN_ON_ONCE(call->heir);
-	if (call->state == UPCALL_ENDED)
-		trace_upcall_ended(call);
-	upcall_payload_free(&call->arg);
-	upcall_payload_free(&call->answer.reply);
-	if (call->fds)
-		upcall_fds_free(call->fds);
-	if (call->answer.fds)
-		upcall_fds_free(call->answer.fds);
+	call_finish(call);
 	upcall_call_uncharge(call);
-	if (call->memcg)
-		mem_cgroup_put(call->memcg);
-	put_pid(call->tid);
 	upcall_ident_put(call->from);
-	if (call->caller)
-		upcall_peer_put(call->caller);
 	upcall_spare_put(call);
 	upcall_callback_put(cb);
+}
+
+/* Before another caller's come. */
+static void over_put_callers(struct upcall_over *over)
+{
+	if (!over->idents)
+		return;
+	if (over->charged) {
+		upcall_uncharge(over->from->account, UPCALL_CALLS, over->charged);
+		upcall_uncharge(over->from->account, UPCALL_BYTES, over->bytes);
+	}
+	upcall_ident_put_many(over->from, over->idents);
+	over->idents = 0;
+	over->charged = 0;
+	over->bytes = 0;
+}
+
+/**
+ * upcall_call_put_all() - Nothing is left of several calls but their memory
+ * @over: From upcall_call_put_later(). Empty afterwards.
+ *
+ * Context: Process context, with no lock of ours held.
+ */
+void upcall_call_put_all(struct upcall_over *over)
+{
+	over_put_callers(over);
+	if (!over->callbacks)
+		return;
+	upcall_spare_put_all(over->cb->peer, &over->calls);
+	INIT_LIST_HEAD(&over->calls);
+	upcall_callback_put_many(over->cb, over->callbacks);
+	over->callbacks = 0;
+}
+
+/**
+ * upcall_call_put_later() - Drop references to one of several calls
+ * @call: Not used by the caller any more.
+ * @refs: How many.
+ * @over: If they were the last ones, what is left to be done for @call is done at once for all
+ *	that called the same, by upcall_call_put_all().
+ *
+ * Context: Process context, with no lock of ours held.
+ */
+void upcall_call_put_later(struct upcall_call *call, int refs, struct upcall_over *over)
+{
+	if (!refcount_sub_and_test(refs, &call->refs))
+		return;
+	call_finish(call);
+	if (over->cb != call->cb)
+		upcall_call_put_all(over);
+	if (over->from != call->from)
+		over_put_callers(over);
+	over->cb = call->cb;
+	over->callbacks++;
+	over->from = call->from;
+	over->idents++;
+	if (call->charged) {
+		over->charged++;
+		over->bytes += call->bytes;
+		call->charged = false;
+	}
+	list_add(&call->cb_link, &over->calls);
 }

@@ -2,6 +2,7 @@
 #ifndef _UPCALL_CALL_H
 #define _UPCALL_CALL_H
 
+#include <linux/container_of.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/llist.h>
@@ -19,6 +20,7 @@ struct pid;
 struct upcall_account;
 struct upcall_callback;
 struct upcall_ident;
+struct upcall_made;
 struct upcall_peer;
 struct upcall_room;
 struct upcall_share;
@@ -181,11 +183,46 @@ static inline u32 upcall_call_event_size(const struct upcall_call *call)
 	return sizeof(struct upcall_event_call) + ALIGN(call->arg_len, 8);
 }
 
+/**
+ * struct upcall_over - Calls of one callback to which nobody refers any more
+ * @calls: They, by @cb_link.
+ * @cb: The callback.
+ * @callbacks: How many references to it are here.
+ * @from: Who made the last of them.
+ * @idents: How many references to that one are here.
+ * @charged: How many of those calls are charged for.
+ * @bytes: And how many bytes.
+ */
+struct upcall_over {
+	struct list_head calls;
+	struct upcall_callback *cb;
+	int callbacks;
+	struct upcall_ident *from;
+	int idents;
+	u32 charged;
+	u64 bytes;
+};
+
+/* The call that an event is about: CALL, RESULT or CANCEL. */
+static inline struct upcall_call *upcall_node_call(struct upcall_event_node *node)
+{
+	switch (node->type) {
+	case UPCALL_EVENT_CALL:
+		return container_of(node, struct upcall_call, node);
+	case UPCALL_EVENT_RESULT:
+		return container_of(node, struct upcall_call, result);
+	default:
+		return container_of(node, struct upcall_call, cancel);
+	}
+}
+
 /* call.c */
 struct upcall_call *upcall_call_new(struct upcall_peer *caller, struct upcall_callback *cb,
 				    struct upcall_ident *from, const struct upcall_submit *submit);
 int upcall_call_identify_locked(struct upcall_call *call);
 void upcall_call_free(struct upcall_call *call);
+void upcall_call_put_later(struct upcall_call *call, int refs, struct upcall_over *over);
+void upcall_call_put_all(struct upcall_over *over);
 void upcall_call_uncharge(struct upcall_call *call);
 bool upcall_call_same_caller(const struct upcall_call *a, const struct upcall_call *b);
 
@@ -201,14 +238,16 @@ int upcall_spare_init(void);
 void upcall_spare_exit(void);
 struct upcall_call *upcall_spare_get(struct upcall_peer *owner);
 void upcall_spare_put(struct upcall_call *call);
-bool upcall_spare_is_idle_locked(struct upcall_peer *owner);
-void upcall_spare_trim(struct upcall_peer *owner);
+void upcall_spare_put_all(struct upcall_peer *owner, struct list_head *calls);
+u32 upcall_spare_idle_locked(struct upcall_peer *owner);
+void upcall_spare_trim(struct upcall_peer *owner, u32 n);
 void upcall_spare_drain(struct upcall_peer *owner);
 void upcall_call_unlink(struct upcall_call *call);
 
 /* state.c */
+unsigned int upcall_call_queue_many(struct upcall_made *made, unsigned int n);
 int upcall_call_queue(struct upcall_call *call);
-void upcall_call_enqueue_locked(struct upcall_call *call);
+void upcall_call_enqueue_locked(struct upcall_call *call, ktime_t now);
 bool upcall_call_answer_locked(struct upcall_call *call, int err, u32 stage);
 void upcall_call_end_locked(struct upcall_call *call);
 bool upcall_call_delivered_locked(struct upcall_call *call);

@@ -163,4 +163,12 @@ static inline int upcall_traffic_need(struct upcall_callback *cb)
 	return likely(READ_ONCE(cb->traffic)) ? 0 : upcall_traffic_make(cb);
 }
 
+/* Several references, one at least. */
+static inline void upcall_callback_put_many(struct upcall_callback *cb, int n)
+{
+	if (n > 1)	/* one is left */
+		WARN_ON_ONCE(refcount_sub_and_test(n - 1, &cb->refs));
+	upcall_callback_put(cb);
+}
+
 #endif /* _UPCALL_CALLBACK_H */

@@ -14,25 +14,6 @@
 #include "timens.h"
 
 /**
- * upcall_node_call() - The call that an event is about
- * @node: CALL, RESULT or CANCEL.
- *
- * Context: Any context.
- * Return: It.
- */
-struct upcall_call *upcall_node_call(struct upcall_event_node *node)
-{
-	switch (node->type) {
-	case UPCALL_EVENT_CALL:
-		return container_of(node, struct upcall_call, node);
-	case UPCALL_EVENT_RESULT:
-		return container_of(node, struct upcall_call, result);
-	default:
-		return container_of(node, struct upcall_call, cancel);
-	}
-}
-
-/**
  * upcall_node_callback() - The callback that an event is about
  * @node: Any.
  *
@@ -98,37 +79,6 @@ u32 upcall_node_size(struct upcall_event_node *node)
 	return node_fds_offset(node) + upcall_fds_size(upcall_node_fds(node));
 }
 
-/* Every member: one that is left out would go out as it was on our stack. */
-static void event_fill_call(struct upcall_event_call *event, struct upcall_call *call)
-{
-	struct upcall_ids ids;
-
-	upcall_ident_show(call->from, &ids);
-	event->event.size = call->node.size;
-	event->event.type = UPCALL_EVENT_CALL;
-	event->event.handle = call->cb->handle;
-	event->event.cookie = call->node.cookie;
-	event->call = call->owner_id;
-	event->seq = call->seq;
-	event->deadline_ns = call->flags & UPCALL_CALL_NO_DEADLINE ?
-			     0 : ktime_to_ns(upcall_time_show(call->deadline));
-	event->start_time = ids.start_time;
-	event->flags = call->flags | (call->ran ? UPCALL_CALL_AGAIN : 0);
-	event->op = call->op;
-	event->pid = ids.pid;
-	event->tid = call->tid == call->from->tgid ? ids.pid : upcall_pid_show(call->tid);
-	event->uid = ids.uid;
-	event->gid = ids.gid;
-	event->reply_max = call->reply_max;
-	event->dropped = call->dropped;
-	event->depth = call->depth;
-	event->payload_offset = sizeof(*event);
-	event->payload_len = call->arg_len;
-	event->fds_offset = upcall_call_event_size(call);
-	event->fd_count = upcall_fds_count(call->fds);
-	event->reply_fd_max = call->reply_fd_max;
-}
-
 static void event_fill_result(struct upcall_event_result *event, struct upcall_call *call)
 {
 	struct upcall_invoke args = {};
@@ -174,18 +124,100 @@ static int node_copy_payload(struct upcall_event_node *node, const struct upcall
 	return node_clear_fds(node, to);
 }
 
-static int node_copy_call(struct upcall_event_node *node, char __user *to)
+/* Who calls, as the receiver sees it: looked up once for all events of one caller in a batch. */
+static void view_look(struct upcall_view *view, const struct upcall_call *call)
 {
-	struct upcall_call *call = container_of(node, struct upcall_call, node);
-	struct upcall_event_call event __uninitialized;
+	if (view->from != call->from) {
+		view->from = call->from;
+		upcall_ident_show(call->from, &view->ids);
+	}
+	if (view->tid != call->tid) {
+		view->tid = call->tid;
+		view->tid_shown = call->tid == call->from->tgid ? view->ids.pid
+								: upcall_pid_show(call->tid);
+	}
+}
 
-	event_fill_call(&event, call);
-	if (upcall_words_write(to, &event, sizeof(event)))
-		return -EFAULT;
+/* Between user_write_access_*(): words, as in payload.c. */
+static __always_inline int put_small(const u8 *small, u32 len, char __user *to)
+{
+	u32 i;
+
+	for (i = 0; i + 8 <= len; i += 8)
+		unsafe_put_user(*(const u64 *)(small + i), (u64 __user *)(to + i), out_fault);
+	for (; i < len; i++)
+		unsafe_put_user(small[i], (u8 __user *)(to + i), out_fault);
+	return 0;
+
+out_fault:
+	return -EFAULT;
+}
+
+/* Member by member: all of it is written, so there is nothing to clear, nor to copy once more. */
+static __always_inline int put_call(const struct upcall_event_node *node,
+				    const struct upcall_call *call, u64 deadline,
+				    const struct upcall_view *view,
+				    struct upcall_event_call __user *to)
+{
+	u32 flags = call->flags | (call->ran ? UPCALL_CALL_AGAIN : 0);
+	u32 fds = node->fds * sizeof(u32);
+
+	unsafe_put_user(node->size, &to->event.size, out_fault);
+	unsafe_put_user(UPCALL_EVENT_CALL, &to->event.type, out_fault);
+	unsafe_put_user(call->cb->handle, &to->event.handle, out_fault);
+	unsafe_put_user(node->cookie, &to->event.cookie, out_fault);
+	unsafe_put_user(call->owner_id, &to->call, out_fault);
+	unsafe_put_user(call->seq, &to->seq, out_fault);
+	unsafe_put_user(deadline, &to->deadline_ns, out_fault);
+	unsafe_put_user(view->ids.start_time, &to->start_time, out_fault);
+	unsafe_put_user(flags, &to->flags, out_fault);
+	unsafe_put_user(call->op, &to->op, out_fault);
+	unsafe_put_user(view->ids.pid, &to->pid, out_fault);
+	unsafe_put_user(view->tid_shown, &to->tid, out_fault);
+	unsafe_put_user(view->ids.uid, &to->uid, out_fault);
+	unsafe_put_user(view->ids.gid, &to->gid, out_fault);
+	unsafe_put_user(call->reply_max, &to->reply_max, out_fault);
+	unsafe_put_user(call->dropped, &to->dropped, out_fault);
+	unsafe_put_user((u32)sizeof(*to), &to->payload_offset, out_fault);
+	unsafe_put_user(call->arg_len, &to->payload_len, out_fault);
+	unsafe_put_user(node->size - ALIGN(fds, 8), &to->fds_offset, out_fault);
+	unsafe_put_user((u32)node->fds, &to->fd_count, out_fault);
+	unsafe_put_user(call->reply_fd_max, &to->reply_fd_max, out_fault);
+	unsafe_put_user(call->depth, &to->depth, out_fault);
+	return 0;
+
+out_fault:
+	return -EFAULT;
+}
+
+static int node_copy_arg(struct upcall_call *call, char __user *to)
+{
 	if (call->arg_len >= UPCALL_BORROW_MIN)
-		return upcall_borrowed_to_user(call, to + sizeof(event)) ?:
-		       node_clear_fds(node, to);
-	return node_copy_payload(node, &call->arg, to, sizeof(event));
+		return upcall_borrowed_to_user(call, to);
+	return upcall_payload_to_user(&call->arg, to);
+}
+
+static int node_copy_call(struct upcall_event_node *node, char __user *to,
+			  struct upcall_view *view)
+{
+	struct upcall_call *call = upcall_node_call(node);
+	bool small = call->arg_len <= UPCALL_SMALL_PAYLOAD;
+	u64 deadline = 0;
+	int err;
+
+	view_look(view, call);
+	if (!(call->flags & UPCALL_CALL_NO_DEADLINE))
+		deadline = ktime_to_ns(upcall_time_show(call->deadline));
+	if (!user_write_access_begin(to, node->size))
+		return -EFAULT;
+	err = put_call(node, call, deadline, view, (void __user *)to);
+	if (!err && small)
+		err = put_small(call->arg.small, call->arg.len,
+				to + sizeof(struct upcall_event_call));
+	user_write_access_end();
+	if (!err && !small)
+		err = node_copy_arg(call, to + sizeof(struct upcall_event_call));
+	return err ?: node_clear_fds(node, to);
 }
 
 static int node_copy_result(struct upcall_event_node *node, char __user *to)
@@ -223,15 +255,16 @@ static int node_copy_notice(struct upcall_event_node *node, char __user *to)
  * @node: In that one's batch.
  * @to: Room for it. Padding behind a payload is not written: what stands there is the
  *	receiver's own.
+ * @view: Empty with the first event of a batch.
  *
  * Context: Process context, may fault.
  * Return: 0; -EFAULT; or -ECANCELED: it is a CALL whose caller has left, and cannot be received.
  */
-int upcall_node_copy(struct upcall_event_node *node, char __user *to)
+int upcall_node_copy(struct upcall_event_node *node, char __user *to, struct upcall_view *view)
 {
 	switch (node->type) {
 	case UPCALL_EVENT_CALL:
-		return node_copy_call(node, to);
+		return node_copy_call(node, to, view);
 	case UPCALL_EVENT_RESULT:
 		return node_copy_result(node, to);
 	case UPCALL_EVENT_CANCEL:

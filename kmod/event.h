@@ -4,10 +4,13 @@
 
 #include <linux/list.h>
 #include <linux/types.h>
+#include "owner.h"
 
 struct upcall_call;
 struct upcall_callback;
 struct upcall_fds;
+struct upcall_ident;
+struct pid;
 
 /**
  * struct upcall_event_node - An event that waits in a peer; part of what it is about
@@ -62,11 +65,24 @@ static inline bool upcall_event_node_drop(struct upcall_event_node *node)
 	return true;
 }
 
-struct upcall_call *upcall_node_call(struct upcall_event_node *node);
+/**
+ * struct upcall_view - A caller as its receiver sees it
+ * @from: Who; kept by a call in the batch. NULL: nobody yet.
+ * @ids: Its ids.
+ * @tid: Its thread, likewise.
+ * @tid_shown: Its number.
+ */
+struct upcall_view {
+	const struct upcall_ident *from;
+	struct upcall_ids ids;
+	struct pid *tid;
+	u32 tid_shown;
+};
+
 struct upcall_callback *upcall_node_callback(struct upcall_event_node *node);
 u32 upcall_node_size(struct upcall_event_node *node);
 struct upcall_fds *upcall_node_fds(struct upcall_event_node *node);
-int upcall_node_copy(struct upcall_event_node *node, char __user *to);
+int upcall_node_copy(struct upcall_event_node *node, char __user *to, struct upcall_view *view);
 int upcall_node_deliver_fds(struct upcall_event_node *node, char __user *to);
 
 #endif /* _UPCALL_EVENT_H */

@@ -2,7 +2,7 @@
 /*
  * EXCHANGE: commands in. The other half, events out, is receive.c.
  */
-#include <linux/overflow.h>
+#include <linux/minmax.h>
 #include <linux/sched.h>
 #include <linux/uaccess.h>
 #include "args.h"
@@ -11,15 +11,13 @@
 #include "callback.h"
 #include "exchange.h"
 #include "hook.h"
+#include "limits.h"
 #include "main.h"
 #include "peer.h"
+#include "run.h"
 
 #define EXCHANGE_FLAGS	(UPCALL_EXCHANGE_NONBLOCK | UPCALL_EXCHANGE_NO_DEADLINE | \
 			 UPCALL_EXCHANGE_WAIT_COMMAND)
-
-/* [out] members of a command, at its end. */
-#define COMMAND_OUT	offsetof(struct upcall_command, call_id)
-#define COMMAND_OUT_END	offsetof(struct upcall_command, reply_fd_max)
 
 /**
  * upcall_exchange_check() - Whether the members of an EXCHANGE make sense
@@ -129,11 +127,15 @@ static int command_rebind(struct upcall_peer *peer, struct upcall_command *comma
  * @peer: The calling process's.
  * @args: Its struct, as copied in; [out] members are set.
  * @wait: The call that its thread waits for, or NULL.
+ * @run: Its CALLs and NOTIFYs, once there is one.
+ * @running: There is.
  */
 struct exchange {
 	struct upcall_peer *peer;
 	struct upcall_exchange *args;
 	struct upcall_call *wait;
+	struct upcall_run run;
+	bool running;
 };
 
 /* The command number @index is the one whose call is waited for. */
@@ -143,18 +145,9 @@ static bool exchange_waits(const struct exchange *exchange, u32 index)
 	       exchange->args->wait_call == index;
 }
 
-static int command_run(struct exchange *exchange, struct upcall_command *command, u32 index)
+/* All but CALL and NOTIFY. */
+static int command_run(struct upcall_peer *peer, struct upcall_command *command)
 {
-	struct upcall_peer *peer = exchange->peer;
-	bool waits = exchange_waits(exchange, index);
-
-	switch (command->type) {
-	case UPCALL_COMMAND_CALL:
-		return upcall_async_call(peer, command, waits ? &exchange->wait : NULL,
-					 exchange->args->max_calls);
-	case UPCALL_COMMAND_NOTIFY:
-		return upcall_async_notify(peer, command);
-	}
 	if (command->reply_fd_max || command_has_call_members(command))
 		return -EINVAL;
 	if (command->type != UPCALL_COMMAND_REPLY && command_has_fds(command))
@@ -175,57 +168,153 @@ static int command_run(struct exchange *exchange, struct upcall_command *command
 	}
 }
 
-/* Its [out] members, call_id to needed. */
-static int command_write(const struct upcall_command *command, struct upcall_command __user *user)
+static struct upcall_command __user *exchange_user(const struct exchange *exchange, u32 index)
 {
-	if (!user_write_access_begin(user, sizeof(*user)))
-		return -EFAULT;
-	unsafe_put_user(command->call_id, &user->call_id, out_fault);
-	unsafe_put_user(command->error, &user->error, out_fault);
-	unsafe_put_user(command->stage, &user->stage, out_fault);
-	unsafe_put_user(command->needed, &user->needed, out_fault);
-	user_write_access_end();
+	const struct upcall_exchange *args = exchange->args;
+
+	return u64_to_user_ptr(args->commands) + (size_t)index * args->command_size;
+}
+
+/* The [out] members; between user_write_access_*(). */
+static __always_inline int put_result(const struct upcall_command *command,
+				      struct upcall_command __user *to)
+{
+	unsafe_put_user(command->call_id, &to->call_id, out_fault);
+	unsafe_put_user(command->error, &to->error, out_fault);
+	unsafe_put_user(command->stage, &to->stage, out_fault);
+	unsafe_put_user(command->needed, &to->needed, out_fault);
 	return 0;
 
 out_fault:
-	user_write_access_end();
 	return -EFAULT;
 }
 
-/* One command: read, run, and its result written; an errno only if that cannot be done. */
-static int exchange_command(struct exchange *exchange, u32 index)
+/* The [out] members of some commands, as far as they are not 0: that they are already. */
+static int exchange_write(struct exchange *exchange, u32 index,
+			  const struct upcall_command *commands, u32 n)
 {
-	u32 usize = exchange->args->command_size;
-	char __user *user = u64_to_user_ptr(exchange->args->commands) + index * usize;
-	struct upcall_command command __uninitialized;
-	int err;
+	struct upcall_command __user *user = exchange_user(exchange, index);
+	u32 i, usize = exchange->args->command_size;
+	int err = 0;
 
-	if (likely(usize == sizeof(command)))	/* a constant, see args.h */
-		err = upcall_words_read(&command, user, sizeof(command));
-	else
-		err = copy_struct_from_user(&command, sizeof(command), user, usize);
-	if (err == -EFAULT)
-		return err;
-	memset((char *)&command + COMMAND_OUT, 0, COMMAND_OUT_END - COMMAND_OUT);
-	if (!err)	/* else E2BIG: a tail that this kernel does not know */
-		err = command_run(exchange, &command, index);
-	if (err)
-		exchange->args->commands_failed++;
-	command.error = -err;
-	return command_write(&command, (struct upcall_command __user *)user);
+	if (!user_write_access_begin(user, (size_t)n * usize))
+		return -EFAULT;
+	for (i = 0; i < n && !err; i++, user = (void __user *)user + usize) {
+		if (commands[i].error || commands[i].call_id)
+			err = put_result(&commands[i], user);
+	}
+	user_write_access_end();
+	return err;
 }
 
-/* All commands, in order. Stops at one that cannot be read or whose result cannot be written. */
+/* Makes them 0: so it is known before a command runs that its result can be written. */
+static int exchange_clear(struct exchange *exchange, u32 index, struct upcall_command *commands,
+			  u32 n)
+{
+	struct upcall_command __user *user = exchange_user(exchange, index);
+	u32 i, usize = exchange->args->command_size;
+	int err = 0;
+
+	if (!user_write_access_begin(user, (size_t)n * usize))
+		return -EFAULT;
+	for (i = 0; i < n && !err; i++, user = (void __user *)user + usize) {
+		commands[i].call_id = 0;
+		commands[i].error = 0;
+		commands[i].stage = 0;
+		commands[i].needed = 0;
+		err = put_result(&commands[i], user);
+	}
+	user_write_access_end();
+	return err;
+}
+
+/*
+ * Reads some commands, the first at least. How many, or -EFAULT. One with a tail that this kernel
+ * does not know has its error then.
+ */
+static int exchange_read(struct exchange *exchange, u32 index, struct upcall_command *commands)
+{
+	const struct upcall_command __user *user = exchange_user(exchange, index);
+	u32 usize = exchange->args->command_size;
+	u32 n = min(exchange->args->command_count - index, UPCALL_BATCH_COMMANDS);
+	int err;
+
+	if (n > 1 && usize == sizeof(*commands) &&
+	    !copy_from_user(commands, user, n * sizeof(*commands)) &&
+	    !exchange_clear(exchange, index, commands, n))
+		return n;
+	if (likely(usize == sizeof(*commands)))	/* a constant, see args.h */
+		err = upcall_words_read(commands, user, sizeof(*commands));
+	else
+		err = copy_struct_from_user(commands, sizeof(*commands), user, usize);
+	if (err == -EFAULT || exchange_clear(exchange, index, commands, 1))
+		return -EFAULT;
+	commands->error = -err;
+	return 1;
+}
+
+static void exchange_command(struct exchange *exchange, struct upcall_command *command, u32 index,
+			     u32 ahead)
+{
+	if (command->error)
+		return;
+	if (command->type == UPCALL_COMMAND_CALL || command->type == UPCALL_COMMAND_NOTIFY) {
+		if (!exchange->running)
+			upcall_run_begin(&exchange->run, exchange->peer,
+					 exchange->args->max_calls);
+		exchange->running = true;
+		upcall_run_add(&exchange->run, command, ahead,
+			       command->type == UPCALL_COMMAND_CALL &&
+			       exchange_waits(exchange, index));
+		return;
+	}
+	if (exchange->running)
+		upcall_run_flush(&exchange->run);
+	command->error = -command_run(exchange->peer, command);
+}
+
+/*
+ * Some commands, in order: read, run, and their results written. How many; an errno only if they
+ * cannot be read or their results not be written.
+ */
+static int exchange_some(struct exchange *exchange, u32 index)
+{
+	struct upcall_command commands[UPCALL_BATCH_COMMANDS];
+	int i, err, n = exchange_read(exchange, index, commands);
+	u32 results = 0;
+
+	for (i = 0; i < n; i++) {
+		exchange_command(exchange, &commands[i], index + i, n - i);
+		if (commands[i].data_len > PAGE_SIZE)
+			cond_resched();
+	}
+	if (exchange->running)
+		upcall_run_flush(&exchange->run);
+	for (i = 0; i < n; i++) {
+		results += commands[i].error || commands[i].call_id;
+		exchange->args->commands_failed += !!commands[i].error;
+	}
+	err = results ? exchange_write(exchange, index, commands, n) : 0;
+	return err ?: n;
+}
+
+/* All commands. */
 static int exchange_commands(struct exchange *exchange)
 {
-	int err = 0;
+	int n = 0;
 	u32 i;
 
-	for (i = 0; i < exchange->args->command_count && !err; i++) {
-		err = exchange_command(exchange, i);
+	for (i = 0; i < exchange->args->command_count; i += n) {
+		n = exchange_some(exchange, i);
+		if (n < 0)
+			break;
 		cond_resched();
 	}
-	return err;
+	if (exchange->running) {
+		upcall_run_end(&exchange->run);
+		exchange->wait = exchange->run.wait;
+	}
+	return min(n, 0);
 }
 
 /* Which call is waited for, if any. */
@@ -282,8 +371,13 @@ static int exchange_run(struct exchange *exchange, struct upcall_exchange __user
 int upcall_exchange(struct upcall_peer *peer, struct upcall_exchange *args,
 		    struct upcall_exchange __user *user, u32 usize)
 {
-	struct exchange exchange = { .peer = peer, .args = args };
+	struct exchange exchange;
 	int err;
+
+	exchange.peer = peer;
+	exchange.args = args;
+	exchange.wait = NULL;
+	exchange.running = false;
 
 	err = exchange_run(&exchange, user, usize);
 	UPCALL_HOOK(unwaiting);

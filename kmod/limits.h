@@ -75,6 +75,9 @@
 #define UPCALL_SPARE_CALLBACKS		64U
 #endif
 
+/* Commands that are read at once: on the stack. */
+#define UPCALL_BATCH_COMMANDS		8U
+
 /* Calls that are ended under one hold of a peer's lock: some tens of microseconds. */
 #define UPCALL_BATCH_ENDED		64U
 

@@ -37,6 +37,7 @@
  * With WAIT_ROOM a call is NEW until there is room in the queue, and is submitted by whoever
  * frees it: see room.c. What was refused for want of room clears EPOLLOUT: see refusal.c.
  *
+ * CALLs and NOTIFYs of one EXCHANGE that go to one callback are queued together: see run.c.
  * An INVOKE waits for its answer; an asynchronous call is told it by a RESULT event, whose way
  * is in async.c. Calls that were made while another one ran may name it as their parent: see
  * chain.c. Of a SERIAL callback one call at a time is among what its owner can take, or

@@ -48,6 +48,15 @@ struct upcall_ids {
 struct upcall_ident *upcall_ident_new(void);
 struct upcall_ident *upcall_ident_ref(struct upcall_ident *ident);
 void upcall_ident_put(struct upcall_ident *ident);
+
+/* Several references, one at least. */
+static inline void upcall_ident_put_many(struct upcall_ident *ident, int n)
+{
+	if (n > 1)	/* one is left */
+		WARN_ON_ONCE(refcount_sub_and_test(n - 1, &ident->refs));
+	upcall_ident_put(ident);
+}
+
 bool upcall_ident_same_user(const struct upcall_ident *a, const struct upcall_ident *b);
 bool upcall_ident_visible(const struct upcall_ident *ident);
 void upcall_ident_show(const struct upcall_ident *ident, struct upcall_ids *ids);

@@ -207,16 +207,19 @@ static int receive_copy(struct upcall_peer *peer, const struct upcall_exchange *
 {
 	char __user *to = u64_to_user_ptr(args->events);
 	struct upcall_event_node *node, *next;
+	struct upcall_view view = {};
 	int err;
 
 	list_for_each_entry_safe(node, next, &batch->events, link) {
-		err = upcall_node_copy(node, to);
-		if (!err)
+		err = upcall_node_copy(node, to, &view);
+		if (!err) {
 			to += node->size;
-		else if (err == -ECANCELED)
+		} else if (err == -ECANCELED) {
 			upcall_batch_omit(batch, peer, node);
-		else
+			view = (struct upcall_view){};	/* it may be gone */
+		} else {
 			return err;
+		}
 	}
 	return 0;
 }

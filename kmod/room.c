@@ -14,6 +14,7 @@
  * call waits only while its owner's queue holds others. So there is always a next one to
  * free room, and no wake-up can be lost: the queue cannot run empty while anybody waits.
  */
+#include <linux/ktime.h>
 #include <linux/poll.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
@@ -121,7 +122,7 @@ static bool room_admit_locked(struct upcall_room *room)
 	list_del_init(&call->cb_link);
 	call->room = NULL;
 	call->share = share;
-	upcall_call_enqueue_locked(call);	/* with the reference that the wait had */
+	upcall_call_enqueue_locked(call, ktime_get());	/* with the reference that the wait had */
 	return true;
 }
 

@@ -15,6 +15,8 @@
 #include "limits.h"
 #include "main.h"
 #include "peer.h"
+#include "quota.h"
+#include "submit.h"
 
 static struct kmem_cache *call_cache;
 
@@ -209,52 +211,192 @@ void upcall_spare_put(struct upcall_call *call)
 	upcall_call_unlink(kept ? parent : call);
 }
 
-/* Frees @n of the calls that a peer keeps, or all, those that lay there for longest. */
-static void spare_free(struct upcall_peer *owner, u32 n)
+/**
+ * upcall_spare_put_all() - As upcall_spare_put(), of several calls
+ * @owner: What they called is this peer's. The caller keeps it.
+ * @calls: They, by @cb_link.
+ *
+ * Context: Process context, with no lock of ours held.
+ */
+void upcall_spare_put_all(struct upcall_peer *owner, struct list_head *calls)
+{
+	struct upcall_call *call, *next;
+	LIST_HEAD(rest);
+	u32 room, n = 0;
+
+	spin_lock(&owner->lock);
+	room = owner->dead ? 0 : UPCALL_SPARE_CALLS - owner->nspares;
+	list_for_each_entry_safe(call, next, calls, cb_link) {
+		if (n < room && !call->parent && refcount_read(&call->links) == 1) {
+			n++;
+			continue;
+		}
+		upcall_ids_remove_locked(&owner->incoming, call->owner_id);
+		list_move(&call->cb_link, &rest);
+	}
+	list_splice(calls, &owner->spares);
+	owner->nspares += n;
+	spin_unlock(&owner->lock);
+	list_for_each_entry_safe(call, next, &rest, cb_link)
+		upcall_call_unlink(call);
+}
+
+/**
+ * upcall_reserve_fill() - Reserve for several calls at once
+ * @reserve: An empty one. It takes what there is, and that may be less.
+ * @owner: Of the callback that is called, kept by the caller; and so is @payer.
+ * @payer: The account of the caller.
+ * @calls: So many.
+ * @bytes: Of all of them.
+ *
+ * Context: Process context, with no lock of ours held.
+ */
+void upcall_reserve_fill(struct upcall_reserve *reserve, struct upcall_peer *owner,
+			 struct upcall_account *payer, u32 calls, u64 bytes)
+{
+	struct list_head *last = &owner->spares;
+	u32 i, n;
+
+	reserve->owner = owner;
+	if (!upcall_charge(payer, UPCALL_CALLS, calls)) {
+		if (upcall_charge(payer, UPCALL_BYTES, bytes)) {
+			upcall_uncharge(payer, UPCALL_CALLS, calls);
+		} else {
+			reserve->payer = payer;
+			reserve->paid = calls;
+			reserve->paid_bytes = bytes;
+		}
+	}
+	spin_lock(&owner->lock);
+	n = min(calls, owner->nspares);
+	for (i = 0; i < n; i++)
+		last = last->next;
+	list_cut_position(&reserve->calls, &owner->spares, last);
+	owner->nspares -= n;
+	owner->spares_low = min(owner->spares_low, owner->nspares);
+	spin_unlock(&owner->lock);
+}
+
+/**
+ * upcall_reserve_take() - Memory for a call, reserved or not
+ * @reserve: Perhaps empty.
+ * @owner: Of the callback that is called.
+ *
+ * Context: Process context, may sleep.
+ * Return: As upcall_spare_get().
+ */
+struct upcall_call *upcall_reserve_take(struct upcall_reserve *reserve, struct upcall_peer *owner)
+{
+	struct upcall_call *call;
+
+	if (reserve->owner != owner || list_empty(&reserve->calls))
+		return upcall_spare_get(owner);
+	call = list_first_entry(&reserve->calls, struct upcall_call, cb_link);
+	list_del_init(&call->cb_link);
+	spare_reset(call);
+	return call;
+}
+
+/**
+ * upcall_reserve_pays() - Pay for a call out of what was reserved
+ * @reserve: Perhaps empty.
+ * @payer: Who pays.
+ * @bytes: Of this call.
+ *
+ * Context: Any context.
+ * Return: True if it did: then the call is charged for as by upcall_charge().
+ */
+bool upcall_reserve_pays(struct upcall_reserve *reserve, struct upcall_account *payer, u32 bytes)
+{
+	if (!reserve->paid || reserve->payer != payer || bytes > reserve->paid_bytes)
+		return false;
+	reserve->paid--;
+	reserve->paid_bytes -= bytes;
+	return true;
+}
+
+/**
+ * upcall_reserve_drop() - Give back what was not used
+ * @reserve: Empty afterwards.
+ *
+ * Context: Process context, with no lock of ours held.
+ */
+void upcall_reserve_drop(struct upcall_reserve *reserve)
+{
+	struct upcall_peer *owner = reserve->owner;
+	struct upcall_call *call, *next;
+	LIST_HEAD(over);
+
+	if (reserve->paid)
+		upcall_uncharge(reserve->payer, UPCALL_CALLS, reserve->paid);
+	if (reserve->paid_bytes)
+		upcall_uncharge(reserve->payer, UPCALL_BYTES, reserve->paid_bytes);
+	if (!list_empty(&reserve->calls)) {
+		spin_lock(&owner->lock);
+		list_for_each_entry_safe(call, next, &reserve->calls, cb_link) {
+			list_del(&call->cb_link);
+			if (!spare_keep_locked(owner, call))
+				list_add(&call->cb_link, &over);
+		}
+		spin_unlock(&owner->lock);
+	}
+	list_for_each_entry_safe(call, next, &over, cb_link)
+		kmem_cache_free(call_cache, call);
+	reserve->owner = NULL;
+	reserve->paid = 0;
+	reserve->paid_bytes = 0;
+}
+
+/* Frees @n of the calls that a peer keeps, or all, those that lay there for longest: how many. */
+static u32 spare_free(struct upcall_peer *owner, u32 n)
 {
 	struct upcall_call *call, *next;
 	LIST_HEAD(spares);
+	u32 i;
 
 	spin_lock(&owner->lock);
-	for (n = min(n, owner->nspares); n; n--) {
+	n = min(n, owner->nspares);
+	for (i = 0; i < n; i++) {
 		call = list_last_entry(&owner->spares, struct upcall_call, cb_link);
 		upcall_ids_remove_locked(&owner->incoming, call->owner_id);
 		list_move(&call->cb_link, &spares);
-		owner->nspares--;
 	}
+	owner->nspares -= n;
 	owner->spares_low = owner->nspares;
 	spin_unlock(&owner->lock);
 	list_for_each_entry_safe(call, next, &spares, cb_link)
 		kmem_cache_free(call_cache, call);
+	return n;
 }
 
 /**
- * upcall_spare_is_idle_locked() - Whether there are more calls than a peer needs
+ * upcall_spare_idle_locked() - How many more calls a peer keeps than it needs
  * @owner: Its queue may be empty: between two times when it is, it is seen what was needed.
  *
  * Context: Under @owner->lock.
- * Return: True if upcall_spare_trim() is to be called.
+ * Return: How many are to be freed by upcall_spare_trim(): mostly 0.
  */
-bool upcall_spare_is_idle_locked(struct upcall_peer *owner)
+u32 upcall_spare_idle_locked(struct upcall_peer *owner)
 {
 	lockdep_assert_held(&owner->lock);
 	if (!list_empty(&owner->queue))
-		return false;
+		return 0;
 	if (owner->spares_low > UPCALL_FEW_SPARES)
-		return true;
+		return min(owner->spares_low - UPCALL_FEW_SPARES, UPCALL_BATCH_ENDED);
 	owner->spares_low = owner->nspares;
-	return false;
+	return 0;
 }
 
 /**
  * upcall_spare_trim() - Free some of the calls that a peer did not need
- * @owner: upcall_spare_is_idle_locked().
+ * @owner: Its.
+ * @n: As upcall_spare_idle_locked() said.
  *
  * Context: Process context, with no lock of ours held.
  */
-void upcall_spare_trim(struct upcall_peer *owner)
+void upcall_spare_trim(struct upcall_peer *owner, u32 n)
 {
-	spare_free(owner, min(READ_ONCE(owner->spares_low), UPCALL_BATCH_ENDED));
+	spare_free(owner, n);
 }
 
 /**
@@ -267,10 +409,8 @@ void upcall_spare_drain(struct upcall_peer *owner)
 {
 	might_sleep();
 	spare_free_last(owner);
-	while (READ_ONCE(owner->nspares)) {
-		spare_free(owner, UPCALL_BATCH_ENDED);
+	while (spare_free(owner, UPCALL_BATCH_ENDED))
 		cond_resched();
-	}
 }
 
 /**

@@ -18,6 +18,7 @@
 #include "peer.h"
 #include "quota.h"
 #include "room.h"
+#include "run.h"
 #include "trace.h"
 
 /* The peer of the callback: under its lock the call lives. */
@@ -122,10 +123,10 @@ static void call_replace_locked(struct upcall_call *call, struct upcall_call *ol
 }
 
 /* @call has room and an id, and its owner's side has a reference. A notification is answered. */
-static void call_queued_locked(struct upcall_call *call)
+static void call_queued_locked(struct upcall_call *call, ktime_t now)
 {
 	call->state = UPCALL_QUEUED;
-	call->queued_at = ktime_get();
+	call->queued_at = now;
 	call->seq = ++call->cb->traffic->seq;
 	if (call->wait_room && (call->flags & UPCALL_CALL_ONEWAY))
 		upcall_call_answer_locked(call, 0, UPCALL_STAGE_NOT_DELIVERED);
@@ -137,13 +138,14 @@ static void call_queued_locked(struct upcall_call *call)
 /**
  * upcall_call_enqueue_locked() - Put a call into its owner's queue
  * @call: NEW, with @share, @owner_id and the reference of its owner's side. See also room.c.
+ * @now: CLOCK_MONOTONIC.
  */
-void upcall_call_enqueue_locked(struct upcall_call *call)
+void upcall_call_enqueue_locked(struct upcall_call *call, ktime_t now)
 {
 	struct upcall_callback *cb = call->cb;
 
 	lockdep_assert_held(&cb->peer->lock);
-	call_queued_locked(call);
+	call_queued_locked(call, now);
 	list_add_tail(&call->cb_link, &cb->traffic->queued);
 	cb->peer->nqueued++;
 	if (cb->flags & UPCALL_REGISTER_SERIAL)
@@ -153,7 +155,7 @@ void upcall_call_enqueue_locked(struct upcall_call *call)
 }
 
 /* The call whose place it took, whose owner's reference is the caller's; NULL; or an error. */
-static struct upcall_call *call_queue_locked(struct upcall_call *call)
+static struct upcall_call *call_queue_locked(struct upcall_call *call, ktime_t now)
 {
 	struct upcall_callback *cb = call->cb;
 	struct upcall_call *old;
@@ -176,10 +178,10 @@ static struct upcall_call *call_queue_locked(struct upcall_call *call)
 	if (err || call->room)
 		return ERR_PTR(err);
 	if (!old) {
-		upcall_call_enqueue_locked(call);
+		upcall_call_enqueue_locked(call, now);
 		return NULL;
 	}
-	call_queued_locked(call);
+	call_queued_locked(call, now);
 	call_replace_locked(call, old);
 	if (call->arg_len < old->arg_len)
 		upcall_room_freed_locked(cb);
@@ -187,8 +189,47 @@ static struct upcall_call *call_queue_locked(struct upcall_call *call)
 }
 
 /**
+ * upcall_call_queue_many() - Put new calls into their owner's queue
+ * @made: NEW calls to one callback, in order. They may have been given up already, by the end of
+ *	their caller's peer, or their deadline. @old of each is set: an ERR_PTR as of
+ *	upcall_call_queue(); or a call whose place it took, of which the owner's reference is the
+ *	caller's; or NULL.
+ * @n: How many, 1 at least.
+ *
+ * Memory can be set aside for one of them. Where there is none for another, it stops.
+ *
+ * Context: Process context, may sleep.
+ * Return: Of how many @old is set, 1 at least: those behind are still to be queued.
+ */
+unsigned int upcall_call_queue_many(struct upcall_made *made, unsigned int n)
+{
+	struct upcall_peer *owner = call_owner(made->call);
+	unsigned int i, new = 0;
+	ktime_t now;
+
+	for (i = 0; i < n; i++)
+		new += !made[i].call->owner_id;
+	if (new)
+		idr_preload(GFP_KERNEL);
+	spin_lock(&owner->lock);
+	now = ktime_get();
+	for (i = 0; i < n; i++) {
+		struct upcall_call *call = made[i].call;
+
+		made[i].old = call->answered ? ERR_PTR(call->answer.err)
+					     : call_queue_locked(call, now);
+		if (i && made[i].old == ERR_PTR(-ENOMEM))
+			break;
+	}
+	spin_unlock(&owner->lock);
+	if (new)
+		idr_preload_end();
+	return i;
+}
+
+/**
  * upcall_call_queue() - Put a new call into its owner's queue
- * @call: NEW. It may have been given up already, by the end of its caller's peer, or its deadline.
+ * @call: As above.
  *
  * Context: Process context, may sleep.
  * Return:
@@ -201,20 +242,12 @@ static struct upcall_call *call_queue_locked(struct upcall_call *call)
  */
 int upcall_call_queue(struct upcall_call *call)
 {
-	struct upcall_peer *owner = call_owner(call);
-	bool new = !call->owner_id;
-	struct upcall_call *old;
+	struct upcall_made made = { .call = call };
 
-	if (new)
-		idr_preload(GFP_KERNEL);
-	spin_lock(&owner->lock);
-	old = call->answered ? ERR_PTR(call->answer.err) : call_queue_locked(call);
-	spin_unlock(&owner->lock);
-	if (new)
-		idr_preload_end();
-	if (!IS_ERR_OR_NULL(old))
-		upcall_call_put(old);
-	return PTR_ERR_OR_ZERO(old);
+	upcall_call_queue_many(&made, 1);
+	if (!IS_ERR_OR_NULL(made.old))
+		upcall_call_put(made.old);
+	return PTR_ERR_OR_ZERO(made.old);
 }
 
 /**
@@ -298,6 +331,23 @@ static void call_leave_pool_locked(struct upcall_call *call)
 	call_owner(call)->nqueued--;
 }
 
+/* How long its owner had it. Of an AUTOEND callback's notification its delivery is the end. */
+static s64 call_run_ns(const struct upcall_call *call)
+{
+	if (call->flags & UPCALL_CALL_ENDED)
+		return 0;
+	if (call->answer.stage == UPCALL_STAGE_REPLIED)
+		return ktime_to_ns(ktime_sub(call->answer.when, call->taken_at));
+	return ktime_to_ns(ktime_sub(ktime_get(), call->taken_at));
+}
+
+/* There is room in its queue: for whom? Mostly nobody waits for it. */
+static void call_freed_room_locked(struct upcall_callback *cb)
+{
+	if (unlikely(!list_empty(&cb->traffic->rooms)))
+		upcall_room_freed_locked(cb);
+}
+
 /**
  * upcall_call_end_locked() - The owner's end
  * @call: QUEUED and out of the queue, TAKEN or DELIVERED. The owner's reference goes to the
@@ -310,12 +360,10 @@ void upcall_call_end_locked(struct upcall_call *call)
 	struct upcall_callback *cb = call->cb;
 	struct upcall_peer *owner = cb->peer;
 	bool delivered = call->state == UPCALL_DELIVERED;
-	ktime_t now;
 
 	lockdep_assert_held(&owner->lock);
 	if (delivered) {
-		now = call->answer.stage == UPCALL_STAGE_REPLIED ? call->answer.when : ktime_get();
-		cb->traffic->run_ns += ktime_to_ns(ktime_sub(now, call->taken_at));
+		cb->traffic->run_ns += call_run_ns(call);
 		cb->traffic->nrunning--;
 		owner->nrunning--;
 	} else {
@@ -331,7 +379,7 @@ void upcall_call_end_locked(struct upcall_call *call)
 		refcount_dec(&call->refs);
 	call_serial_next_locked(cb);
 	if (!delivered)
-		upcall_room_freed_locked(cb);
+		call_freed_room_locked(cb);
 	upcall_callback_end_locked(cb);
 }
 
@@ -388,7 +436,7 @@ bool upcall_call_delivered_locked(struct upcall_call *call)
 	if (!call->ran)
 		cb->traffic->queued_ns += ktime_to_ns(ktime_sub(call->taken_at, call->queued_at));
 	trace_upcall_delivered(call);
-	upcall_room_freed_locked(cb);
+	call_freed_room_locked(cb);
 	if (call->flags & UPCALL_CALL_ENDED) {
 		upcall_call_end_locked(call);
 		return true;

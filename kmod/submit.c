@@ -104,7 +104,16 @@ void upcall_submit_say_answer(struct upcall_invoke *args, struct upcall_call *ca
 		submit_say_callback(args, call->cb);
 }
 
-static int submit_may(struct upcall_callback *cb, struct upcall_ident *from,
+/**
+ * upcall_submit_may() - Whether a call may be made, as far as is known without a lock
+ * @cb: What is called.
+ * @from: The calling process.
+ * @submit: @args.needed is set with -EMSGSIZE.
+ *
+ * Context: Process context.
+ * Return: 0, or an error of INVOKE from -ESTALE to -ETIMEDOUT.
+ */
+int upcall_submit_may(struct upcall_callback *cb, struct upcall_ident *from,
 		      struct upcall_submit *submit)
 {
 	struct upcall_invoke *args = &submit->args;
@@ -131,11 +140,20 @@ static int submit_may(struct upcall_callback *cb, struct upcall_ident *from,
 	return 0;
 }
 
-/* Under @peer->lock. */
-static int submit_link_locked(struct upcall_peer *peer, struct upcall_call *call, bool with_id)
+/**
+ * upcall_submit_link_locked() - The end of a caller's peer is to reach a call, and its deadline
+ * @peer: The caller's.
+ * @call: NEW.
+ * @with_id: Its caller is to know it by an id.
+ *
+ * Context: Under @peer->lock; with @with_id between idr_preload() and idr_preload_end().
+ * Return: 0, -ESHUTDOWN, -EAGAIN or -ENOMEM. To be undone by upcall_submit_unlink().
+ */
+int upcall_submit_link_locked(struct upcall_peer *peer, struct upcall_call *call, bool with_id)
 {
 	int err = 0;
 
+	lockdep_assert_held(&peer->lock);
 	if (peer->dead)
 		return -ESHUTDOWN;
 	if (call->caller && peer->nresults >= UPCALL_MAX_OUTGOING) {
@@ -171,7 +189,7 @@ static int submit_link(struct upcall_peer *peer, struct upcall_call *call,
 	spin_lock(&peer->lock);
 	call->waited = !submit->async || submit->waited;
 	call->nests = submit->nests;
-	err = submit_link_locked(peer, call, with_id);
+	err = upcall_submit_link_locked(peer, call, with_id);
 	spin_unlock(&peer->lock);
 	if (with_id)
 		idr_preload_end();
@@ -233,7 +251,7 @@ static struct upcall_call *submit_new(struct upcall_peer *peer, struct upcall_ca
 	struct upcall_call *call;
 	int err;
 
-	err = submit_may(cb, from, submit);
+	err = upcall_submit_may(cb, from, submit);
 	if (err)
 		goto out_refs;
 	call = upcall_call_new(peer, cb, from, submit);

@@ -93,7 +93,7 @@ inline submit(c, waits)
 	};
 	if
 	:: err == OK && !call[c].oneway ->
-		d_step {	/* submit_link(), submit_link_locked() */
+		d_step {	/* submit_link(), upcall_submit_link_locked() */
 			call[c].waited = waits;
 			if
 			:: p_dead -> err = ESHUTDOWN; tell(c, NOT_DELIVERED); call_put(c)
@@ -259,7 +259,7 @@ proctype Notify(byte c)
 	call[c].oneway = 1;
 	submit(c, 0);
 	if
-	:: err == OK -> d_step { tell(c, MAYBE_RUN); call_put(c) }	/* upcall_async_notify(), invoke_oneway() */
+	:: err == OK -> d_step { tell(c, MAYBE_RUN); call_put(c) }	/* upcall_run_add(), invoke_oneway() */
 	:: else
 	fi
 }
@@ -272,13 +272,13 @@ proctype Async(byte c)
 
 	call[c].async = 1;
 	if
-	:: submit(c, 0);	/* upcall_async_call() */
+	:: submit(c, 0);	/* upcall_run_add() */
 		if
 		:: err == OK -> d_step { call_put(c) }	/* upcall_call_put() */
 		:: else
 		fi;
 		goto out
-	:: submit(c, 1);	/* upcall_async_call() */
+	:: submit(c, 1);	/* upcall_run_add() */
 		if
 		:: err != OK -> goto out
 		:: else

@@ -306,7 +306,9 @@ struct upcall_stat {
 	__aligned_u64 replied;		/* [out] replies that reached their caller */
 	__aligned_u64 refused;		/* [out] calls turned away for want of room */
 	__aligned_u64 queued_ns;	/* [out] sum of times from queued to delivered */
-	__aligned_u64 run_ns;		/* [out] sum of times from delivered to the owner's end */
+	__aligned_u64 run_ns;		/* [out] sum of times from delivered to the owner's end; of
+					 *	a notification that AUTOEND ends: 0
+					 */
 };
 
 /* ------------------------------------------------------------------------- */
@@ -549,8 +551,9 @@ struct upcall_invoke {
  * EXCHANGE: commands in, events out, one system call for many of both.
  *
  * The commands are carried out in order, each with its own error; a failed one does
- * not stop those behind it. Then, if every command succeeded and events_len is not 0,
- * events are received: at once what there is, else the call waits for one.
+ * not stop those behind it. Some are read ahead, and arguments of CALLs and NOTIFYs in a row are
+ * read before the first of these is queued. Then, if every command succeeded and events_len is
+ * not 0, events are received: at once what there is, else the call waits for one.
  * If a command failed, only what there is at once is received.
  *
  * Events are written to the buffer one behind the other, each at a multiple of
@@ -583,8 +586,9 @@ struct upcall_invoke {
  *   ENOENT      wait_call is no CALL of this peer, or another thread has its RESULT
  *   EBUSY       another thread waits for wait_call
  *   ESHUTDOWN   the peer ended
- *   EFAULT      a command could not be read, or its result not written: those before it
- *               were carried out; or the events could not be written: all commands were
+ *   EFAULT      a command could not be read, or its result not be written: it was not carried
+ *               out, those before it were (if the memory changes meanwhile, up to 7 behind it,
+ *               too); or the events could not be written: all commands were
  */
 #define UPCALL_EXCHANGE_NONBLOCK	(1U << 0)
 #define UPCALL_EXCHANGE_NO_DEADLINE	(1U << 1) /* deadline_ns is 0 and not used */
