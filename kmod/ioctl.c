@@ -169,19 +169,19 @@ int upcall_release_check(const struct upcall_release *args)
 
 static long ioctl_register(struct upcall_peer *peer, void __user *user)
 {
-	struct upcall_register args;
+	size_t out = offsetof(struct upcall_register, handle);
+	struct upcall_register args __uninitialized;
 	u32 usize;
 	int err;
 
-	err = upcall_args_read(&args, sizeof(args), user, &usize);
+	err = upcall_args_read_words(&args, sizeof(args), out, user, &usize);
 	if (!err)
 		err = register_check(&args);
 	if (!err)
 		err = upcall_peer_bind(peer);
 	if (err)
 		return err;
-	return upcall_callback_register(peer, &args,
-					user + offsetof(struct upcall_register, handle));
+	return upcall_callback_register(peer, &args, user + out);
 }
 
 static long ioctl_rebind(struct upcall_peer *peer, void __user *user)
@@ -202,11 +202,11 @@ static long ioctl_rebind(struct upcall_peer *peer, void __user *user)
 
 static long ioctl_release(struct upcall_peer *peer, void __user *user)
 {
-	struct upcall_release args;
+	struct upcall_release args __uninitialized;
 	u32 usize;
 	int err;
 
-	err = upcall_args_read(&args, sizeof(args), user, &usize);
+	err = upcall_args_read_words(&args, sizeof(args), sizeof(args), user, &usize);
 	if (!err)
 		err = upcall_release_check(&args);
 	if (!err)
