@@ -339,9 +339,10 @@ struct upcall_call *upcall_submit(struct upcall_peer *peer, struct upcall_submit
 	struct upcall_call *call;
 
 	if (submit->args.parent) {
-		submit->parent = upcall_chain_parent_get(peer, submit->args.parent);
-		if (IS_ERR(submit->parent))
-			return submit->parent;
+		call = upcall_chain_parent_get(peer, submit->args.parent);
+		if (IS_ERR(call))
+			return call;
+		submit->parent = call;
 	}
 	call = submit_target(peer, submit);
 	upcall_call_unlink(submit->parent);

@@ -147,6 +147,30 @@ TEST_F(pair, each_has_the_error_that_it_would_have_alone)
 	EXPECT_EQ(2 * (8 + 64 + 8 + 100), usage(self->owner).queued_bytes);
 }
 
+TEST_F(pair, call_within_one_that_does_not_run_is_refused_and_those_behind_it_are_not)
+{
+	uint64_t handle = register_with(self->owner, 0);
+	struct upcall_command cmds[] = {
+		CALL(handle, .parent = ~0ULL, .status = 1), CALL(handle, .status = 2),
+		NOTIFY(handle, .status = 3), CALL(handle, .parent = ~0ULL, .status = 4),
+		CALL(NO_HANDLE), CALL(handle, .status = 5),
+	};
+	struct upcall_event_call call;
+	int op;
+
+	ASSERT_EQ(3, exchange(self->caller, cmds, LENGTH(cmds)));
+	EXPECT_EQ(ENOENT, cmds[0].error);
+	EXPECT_EQ(UPCALL_STAGE_NOT_DELIVERED, cmds[0].stage);
+	EXPECT_EQ(ENOENT, cmds[3].error);
+	EXPECT_EQ(ESTALE, cmds[4].error);
+	for (op = 2; op <= 5; op += op == 3 ? 2 : 1) {
+		ASSERT_EQ(0, one_call(self->owner, &call));
+		EXPECT_EQ(op, (int)call.op);
+		EXPECT_EQ(1, call.depth);
+	}
+	EXPECT_TRUE(no_event(self->owner));
+}
+
 TEST_F(pair, queue_that_fills_half_way_takes_those_in_front)
 {
 	struct upcall_register args = REGISTER_ARGS(.flags = UPCALL_REGISTER_AUTOEND,
