@@ -99,12 +99,12 @@ static void run_plan(struct upcall_run *run, const struct upcall_command *comman
 		upcall_reserve_fill(&run->reserve, run->cb->peer, run->from->account, n, bytes);
 }
 
-/* Looks @handle up, if it is not what was called last. */
+/* Looks @handle up, if it is not what was called last. Then @from is there as well. */
 static int run_aim(struct upcall_run *run, u64 handle)
 {
 	struct upcall_callback *cb;
 
-	if (run->cb && run->cb->handle == handle)
+	if (run->cb && run->from && run->cb->handle == handle)
 		return 0;
 	upcall_run_flush(run);
 	if (run->cb)
@@ -253,8 +253,7 @@ static void run_settle(struct upcall_run *run, struct upcall_made *made)
 /* Some of those that were made, the first of them at least. How many. */
 static unsigned int run_queue(struct upcall_run *run, struct upcall_made *made, unsigned int n)
 {
-	int linked = run_link(run, made, n);
-	unsigned int i, queued;
+	int i, at, linked = run_link(run, made, n);
 
 	if (linked < 0) {
 		upcall_call_put(made->call);
@@ -262,11 +261,15 @@ static unsigned int run_queue(struct upcall_run *run, struct upcall_made *made, 
 		return 1;
 	}
 	UPCALL_HOOK(linked);
-	queued = upcall_call_queue_many(made, linked);
-	UPCALL_HOOK(queued);
-	for (i = 0; i < queued; i++)
-		run_settle(run, &made[i]);
-	return queued;
+	/* Those that are left stay linked: they are not to be linked once more. */
+	for (at = 0; at < linked; at = i) {
+		i = at;
+		at += upcall_call_queue_many(made + at, linked - at);
+		UPCALL_HOOK(queued);
+		while (i < at)
+			run_settle(run, &made[i++]);
+	}
+	return linked;
 }
 
 /**

@@ -58,6 +58,55 @@ static int act_notify(const struct scenario *scenario)
 	return run_call(w.caller, &cmd);
 }
 
+/* Several; with @number there is no room for the first. Only what has no error was accepted. */
+static int act_row(const struct scenario *scenario)
+{
+	struct upcall_command cmds[3] = {
+		CALL(w.handle, .data = ptr64(sent), .data_len = scenario->number),
+		CALL(w.handle), CALL(w.handle),
+	};
+	struct upcall_exchange args = {
+		.size = sizeof(args), .flags = UPCALL_EXCHANGE_NO_DEADLINE,
+		.commands = ptr64(cmds), .command_count = LENGTH(cmds),
+		.command_size = sizeof(cmds[0]),
+	};
+	uint64_t accepted = stat_of(w.owner, w.handle).calls;
+	int err = TRY(verb(w.caller, UPCALL_IOC_EXCHANGE, &args));
+	size_t i;
+
+	for (i = 0; i < LENGTH(cmds); i++) {
+		must(!cmds[i].error || !cmds[i].call_id);
+		accepted += !!cmds[i].call_id;
+		if (!err && !(scenario->number && cmds[i].error == EAGAIN && !i))
+			err = -(int)cmds[i].error;
+	}
+	must(stat_of(w.owner, w.handle).calls == accepted);
+	return err;
+}
+
+/* Who calls has to be found out anew. */
+static void set_up_renamed(const struct scenario *scenario)
+{
+	set_up_pair(scenario);
+	must(!setresgid(1234, 1234, 1234));
+}
+
+/* Another uid has the half of the queue's bytes, and this one has no share yet. */
+static void set_up_crowded(const struct scenario *scenario)
+{
+	struct upcall_register args = REGISTER_ARGS(.access = UPCALL_ACCESS_ANYONE,
+		.max_arg = scenario->number, .max_queued_bytes = scenario->number);
+	struct upcall_command cmd;
+
+	w.owner = peer_open();
+	must(!verb(w.owner, UPCALL_IOC_REGISTER, &args));
+	w.handle = args.handle;
+	caller_new();
+	cmd = CALL(w.handle, .data = ptr64(sent), .data_len = scenario->number / 2);
+	must(!command(w.caller, &cmd));
+	must(!setresuid(1234, 1234, 1234));
+}
+
 /* The first with a deadline makes the peer's timer run. */
 static int act_deadline(const struct scenario *scenario)
 {
@@ -262,6 +311,9 @@ const struct scenario exchange_scenarios[] = {
 	PAIR("CALL with a deadline", act_deadline, 0),
 	PAIR("CALL of a SERIAL one", act_call, 500, .flags = UPCALL_REGISTER_SERIAL),
 	PAIR("NOTIFY", act_notify, 500),
+	PAIR("CALLs in a row", act_row, 0),
+	{ "CALLs in a row by another gid", set_up_renamed, act_row },
+	{ "CALLs in a row, the first without room", set_up_crowded, act_row, .number = 16 },
 	{ "CALL and RESULT", set_up_served, act_round_trip, .number = 0 },
 	{ "CALL and RESULT of 10000 bytes", set_up_served, act_round_trip, .number = 10000 },
 	{ "nested CALL", set_up_taken, act_nested },
