@@ -249,7 +249,8 @@ static int exchange_read(struct exchange *exchange, u32 index, struct upcall_com
 		err = copy_struct_from_user(commands, sizeof(*commands), user, usize);
 	if (err == -EFAULT || exchange_clear(exchange, index, commands, 1))
 		return -EFAULT;
-	commands->error = -err;
+	if (err)	/* it was not read */
+		*commands = (struct upcall_command){ .error = -err };
 	return 1;
 }
 

@@ -15,7 +15,7 @@ struct upcall_peer;
 /**
  * struct upcall_reserve - What calls that are about to be made will need, and pay
  * @owner: Of the callback that is called; NULL: nothing is reserved.
- * @calls: Memory, by @out_link.
+ * @calls: Memory, by @cb_link.
  * @payer: Who has paid; kept by the one who reserves.
  * @paid: For so many calls.
  * @paid_bytes: And so many bytes.

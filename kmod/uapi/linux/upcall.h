@@ -587,8 +587,8 @@ struct upcall_invoke {
  *   EBUSY       another thread waits for wait_call
  *   ESHUTDOWN   the peer ended
  *   EFAULT      a command could not be read, or its result not be written: it was not carried
- *               out, those before it were (if the memory changes meanwhile, up to 7 behind it,
- *               too); or the events could not be written: all commands were
+ *               out, those before it were (if the memory changes while commands run, it and up
+ *               to 7 behind it, too); or the events could not be written: all commands were
  */
 #define UPCALL_EXCHANGE_NONBLOCK	(1U << 0)
 #define UPCALL_EXCHANGE_NO_DEADLINE	(1U << 1) /* deadline_ns is 0 and not used */
