@@ -9,6 +9,7 @@
 #include "async.h"
 #include "call.h"
 #include "callback.h"
+#include "compat.h"
 #include "exchange.h"
 #include "hook.h"
 #include "limits.h"
@@ -280,7 +281,7 @@ static void exchange_command(struct exchange *exchange, struct upcall_command *c
  */
 static int exchange_some(struct exchange *exchange, u32 index)
 {
-	struct upcall_command commands[UPCALL_BATCH_COMMANDS];
+	struct upcall_command commands[UPCALL_BATCH_COMMANDS] __uninitialized;
 	int i, err, n = exchange_read(exchange, index, commands);
 	u32 results = 0;
 
@@ -372,7 +373,7 @@ static int exchange_run(struct exchange *exchange, struct upcall_exchange __user
 int upcall_exchange(struct upcall_peer *peer, struct upcall_exchange *args,
 		    struct upcall_exchange __user *user, u32 usize)
 {
-	struct exchange exchange;
+	struct exchange exchange __uninitialized;
 	int err;
 
 	exchange.peer = peer;
