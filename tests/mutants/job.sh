@@ -69,7 +69,7 @@ try()		# NAME: false if nothing else can be tried here
 	run_tests "$1" &
 	within "$limit" ended || { echo "== $1: hung in $(tail -n 1 tap)"; return 1; }
 	unload &
-	within "$limit" unloaded && [ ! -d /sys/module/upcall ] || line="it cannot be unloaded"
+	within $((limit / 4)) unloaded && [ ! -d /sys/module/upcall ] || line="it cannot be unloaded"
 	report_leaks upcall
 	if [ -s status ] && [ -s failed ]; then
 		echo "== $1: test $(cat failed)"
