@@ -30,7 +30,7 @@ bad_lines='WARNING:|BUG:|BUG |Oops|Kernel panic|KASAN|KCSAN|UBSAN|refcount_t|blo
 bad_lines+='|possible (recursive|circular)|inconsistent lock state|suspicious RCU|DEBUG_LOCKS_WARN|non-static key'
 bad_lines+='|rcu.*detected|soft lockup|general protection|double fault|list_(add|del) corruption'
 # shellcheck disable=SC2034
-bad_lines+='|usercopy:|ODEBUG|kernel memory leak|objects remaining|printk messages dropped|^[^:]*Out of memory'
+bad_lines+='|usercopy:|ODEBUG|kernel memory leak|objects remaining|printk messages dropped|^[^:]*Out of memory:'
 
 # All time limits on the kernels of tests/kernels are this many times what they are on Debian's
 # shellcheck disable=SC2034
