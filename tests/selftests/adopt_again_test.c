@@ -259,10 +259,12 @@ TEST_F(again, serial_callback_runs_it_first_and_alone)
 TEST_F(again, deadline_in_the_queue_says_that_it_may_have_run)
 {
 	self->caller.mem->inv = INVOKE_ARGS(self->handle, .flags = 0,
-					    .deadline_ns = in_ms(1000 * UPCALL_SLOW));
+					    .deadline_ns = in_ms(3000 * UPCALL_SLOW));
 	puppet_start(&self->caller, do_invoke);
 	ASSERT_EQ(UPCALL_EVENT_CALL, puppet_do(&self->owner, do_receive));
 	ASSERT_TRUE(orphan(as_adopt(self)));
+	/* Else the deadline came while its owner had it, and nothing is said of the queue. */
+	ASSERT_TRUE(eventually(queued(self->handle) == 1));
 	EXPECT_EQ(-ETIMEDOUT, puppet_wait(&self->caller));
 	EXPECT_EQ(UPCALL_STAGE_DELIVERED, self->caller.mem->inv.stage);
 	EXPECT_NE(0, self->caller.mem->inv.queued_ns);
