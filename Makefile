@@ -59,6 +59,9 @@ mutants:			## breaks the module in 30 places: the tests must notice each; T='nam
 endurance: deps			## an hour (DURATION=seconds) of load, reloads, freezing, full memory; T='freeze': only these
 	@tests/endurance.sh $(or $(DURATION),3600) $(foreach t,$(T),'$(t)')
 
+proof:				## what each of these said when it last ran here, as a table; runs nothing
+	@tests/proof.sh
+
 model:				## every interleaving of a model of the call, its ends, death and adoption
 	@tests/deps.sh model
 	@tests/model/run.sh
@@ -126,4 +129,4 @@ help:				## this list
 # The release that KDIR is for
 KREL = $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
 
-.PHONY: all module user check test test-kasan test-kcsan test-kernels test-race faults fuzz coverage mutants endurance model stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help
+.PHONY: all module user check test test-kasan test-kcsan test-kernels test-race faults fuzz coverage mutants endurance proof model stress churn flood bench profile demo vm deps install install-module install-config uninstall clean help

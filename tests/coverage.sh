@@ -179,5 +179,6 @@ awk -v least=$least -v partial="$missing" -f "$top/tests/coverage.awk" "$top/tes
 sed '$d' "$out/report"
 say "coverage: of ${counted[*]}${missing:+; missing:$missing}"
 [ -z "$failed" ] || say "coverage: failed:$failed"
+[ -n "$missing" ] || keep_verdict coverage "$(tail -n 1 "$out/report")${failed:+; failed:$failed}"
 tail -n 1 "$out/report"
 [ -z "$failed$missing" ] && [ -n "$good" ]

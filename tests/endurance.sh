@@ -17,6 +17,7 @@ set -eu
 seconds=${1:-3600}
 [ $# = 0 ] || shift
 [[ $seconds =~ ^[0-9]+$ ]] || die "usage: make endurance DURATION=seconds [T='load reload freeze memory million']"
+chosen=$*
 [ $# -gt 0 ] || set -- load reload freeze memory million
 kernel=${KERNEL:-} slow=1 mem=3072
 [ -z "$kernel" ] || slow=$sanitizer_slowness mem=6144
@@ -65,5 +66,7 @@ for part; do run_part "$part"; done
 passed=$(grep -c '^ok' "$out/results") || :
 failed=$(grep -c '^FAIL' "$out/results") || :
 [ "$failed" = 0 ] || { say; grep '^FAIL' "$out/results"; }
-say "endurance: $passed passed, $failed failed"
+line="endurance: $passed passed, $failed failed"
+[ -n "$chosen" ] || keep_verdict endurance "$line, in $seconds s${kernel:+, on $kernel}"
+say "$line"
 [ "$failed" = 0 ]

@@ -25,6 +25,16 @@ quietly()
 	"$@" >"$log" 2>&1 || { tail -n 40 "$log" >&2; return 1; }
 }
 
+# The module's source in a number
+module_sum()	{ cat "$top"/kmod/*.[ch] "$top"/kmod/uapi/linux/*.h | cksum | cut -d ' ' -f 1; }
+
+# What 'make proof' shows of a target: the last line of a run of all that it has
+keep_verdict()	# TARGET LINE
+{
+	mkdir -p "$build/proof"
+	say "$(module_sum) $2" >"$build/proof/$1"
+}
+
 # What must not be in the kernel's log: tests/vm/run judges by it
 bad_lines='WARNING:|BUG:|BUG |Oops|Kernel panic|KASAN|KCSAN|UBSAN|refcount_t|blocked for more than'
 bad_lines+='|possible (recursive|circular)|inconsistent lock state|suspicious RCU|DEBUG_LOCKS_WARN|non-static key'

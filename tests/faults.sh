@@ -26,5 +26,7 @@ status=0
 "$top/tests/vm/run" --kernel "$kernel" --smp 1 --timeout "${VM_TIMEOUT:-300}" --out "$out/vm" --job "$out/job" \
 	"$out/faults" | tee "$out/log" | grep --line-buffered -vx 'faults: [0-9]* injected, [0-9]* wrong' || :
 status=${PIPESTATUS[0]}
-sed -n '/^faults: [0-9]* injected, [0-9]* wrong$/p' "$out/log" | grep . || { say "faults: no verdict"; exit 1; }
+line=$(grep -x 'faults: [0-9]* injected, [0-9]* wrong' "$out/log") || { say "faults: no verdict"; exit 1; }
+[ $# -gt 0 ] || keep_verdict faults "$line"
+say "$line"
 exit "$status"

@@ -69,6 +69,12 @@ keep()		# DIR: its programs, a file for each group
 	mv "$1.new" "$1"
 }
 
+say_verdict()
+{
+	[ "$minutes" = 0 ] || keep_verdict fuzz "$1, in $minutes minutes"
+	say "$1"
+}
+
 # The last programs of all, as they can be replayed
 keep_crash()	# FILE: has them as lines '@fuzz@ EXECUTION NUMBER OPERATION'
 {
@@ -82,7 +88,7 @@ if ! grep -q "$verdict" "$out/log"; then
 	# The machine ended before it
 	keep_crash "$memory"
 	news=$(sed -n 's/^fuzz: [0-9]* s: \(.* edges\), .*/\1/p' "$out/log" | tail -n 1)
-	say "fuzz: ${news:-0 executions, 0 edges}, 1 crashes"
+	say_verdict "fuzz: ${news:-0 executions, 0 edges}, 1 crashes"
 	exit 1
 fi
 ! grep -q '^@fuzz@' "$out/log" || keep_crash "$out/log"
@@ -91,5 +97,5 @@ fi
 verdict=$(sed -n "/$verdict/p" "$out/log" | tail -n 1)
 # What the machine found at its end is one, too
 [ "$status" = 0 ] || verdict=${verdict/ 0 crashes/ 1 crashes}
-say "$verdict"
+say_verdict "$verdict"
 exit "$status"

@@ -339,5 +339,7 @@ done
 for verdict in "$out"/verdicts/as_it_is-*; do
 	[ "$(cat "$verdict")" = passed ] || failed=$((failed + 1))
 done
-say "mutants: $passed passed, $failed failed"
+line="mutants: $passed passed, $failed failed"
+[ $# -gt 0 ] || keep_verdict mutants "$line"
+say "$line"
 [ $failed = 0 ]

@@ -32,6 +32,12 @@ elif [ "${1:-}" = --race ]; then
 	title=race
 	set -- 'hook_race_*'
 fi
+whole=''	# what of proof.sh's it is, if it is all of that
+if [ "$title" = race ]; then
+	whole=race
+elif [ $# = 0 ]; then
+	whole=${kernel:-test}
+fi
 out=$build/test${kernel:+-$kernel}
 results=$out/results
 passed=0 failed=0 skipped=0
@@ -46,16 +52,19 @@ step()	{ printf '\n== %s\n' "$*"; }
 
 verdict()
 {
+	local line
+
 	! grep -q '^SKIP' "$results" || { step "skipped"; grep '^SKIP' "$results"; }
 	! grep -q '^FAIL' "$results" || { step "failed"; grep -E '^(FAIL| {4})' "$results"; }
 	step "results"
-	if [ -n "$debian" ]; then
-		say "$title: $passed passed, $failed failed, $skipped skipped"
-	elif [ -n "$title" ]; then
+	line="$passed passed, $failed failed, $skipped skipped"
+	[ -z "$title" ] || line="$title: $line"
+	[ -z "$whole" ] || keep_verdict "${debian:+kernel-}$whole" "$line"
+	if [ -z "$title" ] || [ -n "$debian" ]; then
+		say "$line"
+	else
 		[ $skipped = 0 ] || say "$title: $skipped skipped"
 		say "$title: $passed passed, $failed failed"
-	else
-		say "$passed passed, $failed failed, $skipped skipped"
 	fi
 	[ $failed = 0 ] && { [ $passed -gt 0 ] || [ -n "$until" ]; }
 }

@@ -128,7 +128,7 @@ names()		{ sed -n 's/^\([A-Za-z_-]*\):.*/\1/p' <<<"$1"; }
 
 mkdir -p "$build"
 quietly "$build/model.log" build_model || die "the model does not build"
-n=0 errors=0
+n=0 errors=0 chosen=$*
 # shellcheck disable=SC2046
 [ $# -gt 0 ] || set -- $(names "$configurations") $(names "$faults")
 for name; do
@@ -142,5 +142,7 @@ for name; do
 	fi
 	n=$((n + 1)) errors=$((errors + bad))
 done
-say "model: $n properties, $errors errors"
+line="model: $n properties, $errors errors"
+[ -n "$chosen" ] || keep_verdict model "$line"
+say "$line"
 [ $errors = 0 ]
