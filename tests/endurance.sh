@@ -8,24 +8,32 @@
 #	freeze	owners and callers stopped and frozen in the middle of calls, as before a suspend
 #	memory	callers at the limit of their memory cgroup
 #	million	a million callbacks of one owner that dies: how long a processor is held
+#	million-rt	the same on Debian's kernel with PREEMPT_RT
 #
-# KERNEL=kasan: on that one. The last line is 'endurance: N passed, 0 failed'.
+# KERNEL=kasan, or rt: on that one. The last line is 'endurance: N passed, 0 failed'.
 set -eu
 # shellcheck source=env.sh
 . "${0%/*}/env.sh"
 
 seconds=${1:-3600}
 [ $# = 0 ] || shift
-[[ $seconds =~ ^[0-9]+$ ]] || die "usage: make endurance DURATION=seconds [T='load reload freeze memory million']"
+[[ $seconds =~ ^[0-9]+$ ]] || die "usage: make endurance DURATION=seconds [T='load reload freeze memory million million-rt']"
 chosen=$*
-[ $# -gt 0 ] || set -- load reload freeze memory million
 kernel=${KERNEL:-} slow=1 mem=3072
-[ -z "$kernel" ] || slow=$sanitizer_slowness mem=6144
+if [ $# = 0 ]; then
+	set -- load reload freeze memory million
+	[ -n "$kernel" ] || set -- "$@" million-rt
+fi
+if is_debian "$kernel"; then
+	slow=$debian_slowness
+elif [ -n "$kernel" ]; then
+	slow=$sanitizer_slowness mem=6144
+fi
 out=$build/endurance${kernel:+-$kernel}
 passed=0 failed=0
 
 # How the time is divided among those that are asked for; the last one takes as long as it takes
-declare -A shares=([load]=60 [reload]=14 [freeze]=13 [memory]=13 [million]=0)
+declare -A shares=([load]=60 [reload]=14 [freeze]=13 [memory]=13 [million]=0 [million-rt]=0)
 all=0
 for part; do
 	[ -n "${shares[$part]:-}" ] || die "no part is called $part"
@@ -39,12 +47,13 @@ result()	# ok|FAIL TEXT
 
 run_part()	# NAME
 {
-	local name=$1 time status=0
+	local name=$1 on=$kernel time status=0
 
+	[ "$name" != million-rt ] || on=rt
 	time=$((seconds * shares[$name] / (all ? all : 1)))
 	say "== $name: ${time} s"
-	"$top/tests/vm/run" --bare ${kernel:+--kernel "$kernel"} --smp 8 --mem $mem --timeout $((time + 900)) \
-		--out "$out/$name" -c "exec ./endurance $name $time" "$out/endurance" "$out/stress" |
+	"$top/tests/vm/run" --bare ${on:+--kernel "$on"} --smp 8 --mem $mem --timeout $((time + 900)) \
+		--out "$out/$name" -c "exec ./endurance ${name%-rt} $time" "$out/endurance" "$out/stress" |
 		sed -u 's|\r||' | tee "$out/$name.log" || :
 	status=${PIPESTATUS[0]}
 	grep -E '^(ok|FAIL)  ' "$out/$name.log" >>"$out/results" || :
