@@ -301,10 +301,11 @@ matching "$@" <"$out/all" >"$out/list"
 grep -v -e ':hook_' -e '^binding:' "$out/list" >"$out/list.plain" || :
 grep '^binding:' "$out/list" >"$out/list.bindings" || :
 grep ':hook_' "$out/list" >"$out/list.hook" || :
+# First, because where time runs out, it is to be missing at the 32-bit programs. Here freed
+# memory is poisoned, too, and checked when it is used again
+boot_selftests test-module "$out/list.hook" --test-module --append slub_debug=FZPU
 boot_selftests module "$out/list.plain"
 boot_bindings bindings "$out/list.bindings"
-# Here freed memory is poisoned, too, and checked when it is used again
-boot_selftests test-module "$out/list.hook" --test-module --append slub_debug=FZPU
 [ $# -gt 0 ] || run_stress
 # KCSAN looks at few accesses, by chance: where many run at a time once more, at more of them and for longer
 [ "$kernel" != kcsan ] || {

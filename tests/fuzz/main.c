@@ -23,10 +23,12 @@ static void remember(const struct program *program)
 {
 	static char text[TEXT_ROOM / 2];
 	char *to = recent[executions % RECENT], *line, *rest = text;
-	size_t used = 0;
+	size_t used;
 	int n;
 
 	program_print(program, text, sizeof(text));
+	/* Behind whatever stands before it in memory, its first line is to begin one */
+	used = snprintf(to, TEXT_ROOM, "\n");
 	for (n = 0; (line = strsep(&rest, "\n")) && rest && used < TEXT_ROOM; n++)
 		used += snprintf(to + used, TEXT_ROOM - used, "@fuzz@ %llu %d %s\n",
 				 (unsigned long long)executions, n, line);
