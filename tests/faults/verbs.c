@@ -93,6 +93,26 @@ static int again_register(const struct scenario *scenario, int err)
 	return err;
 }
 
+/* Its identity is to be made anew. */
+static void set_up_renamed_owner(const struct scenario *scenario)
+{
+	owner_new(scenario->flags);
+	must(!setresgid(1234, 1234, 1234));
+}
+
+/* The same, with a callback that an earlier one left. */
+static void set_up_renamed_heir(const struct scenario *scenario)
+{
+	union any_event event;
+	union any_args args = args_of(UPCALL_IOC_REGISTER);
+
+	owner_new(scenario->flags);
+	must(!verb(w.owner, UPCALL_IOC_REGISTER, &args));
+	must(!release(w.owner, args.reg.handle, 0));
+	must(event_seen(w.owner, UPCALL_EVENT_RELEASED, &event));
+	must(!setresgid(1234, 1234, 1234));
+}
+
 /* EXPORT tells a number, and the number is to be closed. */
 static int act_export(const struct scenario *scenario)
 {
@@ -240,6 +260,10 @@ const struct scenario verb_scenarios[] = {
 	FRESH(ADOPT, ENOENT),
 	FRESH(CONFIG, 0),
 	{ "REGISTER", set_up_owner, act_verb, again_register, .number = UPCALL_IOC_REGISTER },
+	{ "REGISTER by another gid", set_up_renamed_owner, act_verb, again_register,
+		.number = UPCALL_IOC_REGISTER },
+	{ "REGISTER by another gid, again", set_up_renamed_heir, act_verb, again_register,
+		.number = UPCALL_IOC_REGISTER },
 	BOUND(REBIND),
 	BOUND(RELEASE),
 	BOUND(INVOKE),

@@ -200,6 +200,22 @@ TEST_F(copy, cancel_whose_copy_faults_after_its_call_has_ended_is_gone)
 	EXPECT_EQ(0, usage(self->owner).queued_calls);
 }
 
+/* It is in nobody's queue to go back to: it ends, and RELEASED comes. */
+TEST_F(copy, notification_whose_copy_faults_after_its_callback_was_released_is_gone)
+{
+	struct stalled_receiver receiver;
+	union any_event event;
+
+	ASSERT_EQ(0, notify(self->caller, self->handle, "x", 1));
+	ASSERT_TRUE(stalled_receive(&receiver, self->owner, &self->out, 1));
+	ASSERT_EQ(0, release(self->owner, self->handle, UPCALL_RELEASE_ABORT));
+	ASSERT_EQ(0, stall_break(&self->out));
+	EXPECT_EQ(-EFAULT, stalled_join(&receiver));
+	EXPECT_EQ(UPCALL_EVENT_RELEASED, one_event(self->owner, &event));
+	EXPECT_TRUE(no_event(self->owner));
+	EXPECT_EQ(0, usage(self->caller).queued_calls);
+}
+
 TEST_F(copy, owner_that_shuts_down_while_a_cancel_is_written_leaves_nothing)
 {
 	struct stalled_receiver receiver;

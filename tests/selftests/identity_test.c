@@ -123,6 +123,30 @@ TEST_F(identity, change_of_the_effective_uid_is_seen_at_once)
 	EXPECT_EQ(BOB, self->alice.mem->event.call.uid);
 }
 
+/* @mem->value: its new effective group. */
+static int register_again_as(struct puppet_mem *mem)
+{
+	int err = do_register(mem) ?: release(my_peer, mem->handle, 0);
+
+	if (!err && receive(my_peer, &mem->event, sizeof(mem->event), 1, 0, NULL))
+		err = -EPROTO;
+	return err ?: set_egid(mem) ?: do_register(mem);
+}
+
+/* Also of a callback that is made of what an earlier one left. */
+TEST_F(identity, stat_says_who_the_owner_was_when_it_registered)
+{
+	struct puppet *root = &self->root;
+
+	root->mem->reg = REGISTER_ARGS(.access = UPCALL_ACCESS_ANYONE);
+	root->mem->value = BOB;
+	ASSERT_EQ(0, puppet_do(root, register_again_as));
+	EXPECT_EQ(BOB, puppet_stat(&self->bob, root->mem->handle).gid);
+	root->mem->value = 0;
+	ASSERT_EQ(0, puppet_do(root, register_again_as));
+	EXPECT_EQ(0, puppet_stat(&self->bob, root->mem->handle).gid);
+}
+
 TEST_F(identity, same_uid_in_another_user_namespace_is_another_user)
 {
 	uint64_t for_all = register_with_id(&self->alice, UPCALL_ACCESS_ANYONE, 0);

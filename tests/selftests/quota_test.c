@@ -191,6 +191,79 @@ TEST_F(quota, each_uid_gets_half_of_what_the_others_left_of_a_queue)
 	puppet_kill(&carol, SIGKILL);
 }
 
+/* What is refused leaves nothing behind: there is room again for either. */
+TEST_F(quota, full_queue_of_one_is_eagain_to_others_until_it_is_empty)
+{
+	int i;
+
+	self->owner.mem->reg = REGISTER_ARGS(.access = UPCALL_ACCESS_ANYONE, .max_queued_calls = 1);
+	ASSERT_EQ(0, puppet_do(&self->owner, do_register));
+	self->handle = self->owner.mem->handle;
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, puppet_notify(i % 2 ? &self->alice : &self->bob, self->handle));
+		EXPECT_EQ(-EAGAIN, puppet_notify(&self->alice, self->handle));
+		EXPECT_EQ(-EAGAIN, puppet_notify(&self->bob, self->handle));
+		EXPECT_EQ(UPCALL_EVENT_CALL, puppet_do(&self->owner, do_receive));
+		EXPECT_EQ(0, puppet_reply(&self->owner, 0));
+	}
+}
+
+#define COMMANDS	12U
+
+/* NOTIFYs of @mem->value bytes each in one EXCHANGE: how many were accepted, the rest EDQUOT. */
+static int notify_many(struct puppet_mem *mem)
+{
+	struct upcall_command commands[COMMANDS] = {};
+	struct upcall_exchange args = {
+		.size = sizeof(args), .flags = UPCALL_EXCHANGE_NO_DEADLINE,
+		.command_size = sizeof(commands[0]), .commands = ptr64(commands),
+		.command_count = COMMANDS,
+	};
+	int accepted = 0, refused = 0;
+	uint32_t i;
+
+	for (i = 0; i < COMMANDS; i++) {
+		commands[i] = (struct upcall_command){
+			.type = UPCALL_COMMAND_NOTIFY, .target = mem->handle,
+			.flags = UPCALL_INVOKE_NO_DEADLINE,
+			.data = ptr64(mem->buf), .data_len = mem->value,
+		};
+	}
+	if (verb(my_peer, UPCALL_IOC_EXCHANGE, &args))
+		return -EPROTO;
+	for (i = 0; i < COMMANDS; i++) {
+		/* Those behind the first that was refused are refused as well */
+		accepted += !commands[i].error && !refused;
+		refused += commands[i].error == EDQUOT;
+	}
+	return accepted + refused == (int)COMMANDS &&
+	       refused == (int)args.commands_failed ? accepted : -EPROTO;
+}
+
+TEST_F(quota, commands_are_accepted_up_to_the_limit_and_those_behind_them_are_edquot)
+{
+	ASSERT_TRUE(write_to(PARAMETERS "max_queued_calls_user", "5"));
+	self->alice.mem->handle = self->handle;
+	self->alice.mem->value = 8;
+	EXPECT_EQ(5, puppet_do(&self->alice, notify_many));
+	EXPECT_EQ(5, listed_user(my_peer, ALICE, 0).queued_calls);
+	EXPECT_EQ(5, puppet_stat(&self->owner, self->handle).queued);
+	EXPECT_EQ(0, puppet_do(&self->alice, notify_many));
+	EXPECT_EQ(5, listed_user(my_peer, ALICE, 0).queued_calls);
+}
+
+TEST_F(quota, commands_are_accepted_up_to_the_limit_of_bytes)
+{
+	ASSERT_TRUE(write_to(PARAMETERS "max_queued_bytes_user", "7000"));
+	self->alice.mem->handle = self->handle;
+	self->alice.mem->value = 1000;
+	EXPECT_EQ(7, puppet_do(&self->alice, notify_many));
+	EXPECT_EQ(7, listed_user(my_peer, ALICE, 0).queued_calls);
+	EXPECT_EQ(7000, listed_user(my_peer, ALICE, 0).queued_bytes);
+	self->alice.mem->value = 0;
+	EXPECT_EQ((int)COMMANDS, puppet_do(&self->alice, notify_many));
+}
+
 TEST_F(quota, user_namespaces_make_no_second_half)
 {
 	struct puppet inner = puppet_of(ALICE);
