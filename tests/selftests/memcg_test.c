@@ -250,7 +250,10 @@ static int reply_from_afar(struct puppet_mem *mem)
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	int i, err = 0;
 
-	if (from == MAP_FAILED || madvise(from, REPLIES * STRIDE, MADV_NOHUGEPAGE))
+	if (from == MAP_FAILED)
+		return -errno;
+	/* EINVAL: a kernel without huge pages, as those with PREEMPT_RT */
+	if (madvise(from, REPLIES * STRIDE, MADV_NOHUGEPAGE) && errno != EINVAL)
 		return -errno;
 	for (i = 0; i < REPLIES && !err; i++) {
 		if (do_receive(mem) != UPCALL_EVENT_CALL)
