@@ -36,6 +36,7 @@ static void orphan_work(struct work_struct *work)
 	struct upcall_death death;
 	bool due;
 
+	UPCALL_HOOK(orphan_timer);
 	spin_lock(&peer->lock);
 	due = !peer->dead && peer->custody == UPCALL_ORPHANED &&
 	      !ktime_before(ktime_get(), peer->orphan_until);

@@ -161,6 +161,28 @@ TEST_F(nested, wait_call_takes_the_chains_calls_and_leaves_others)
 	EXPECT_EQ(UPCALL_CALL_ONEWAY, call.flags & UPCALL_CALL_ONEWAY);
 }
 
+TEST_F(nested, fault_puts_nested_calls_back_before_those_that_came_later)
+{
+	struct upcall_command cmd = CALL(self->back, .parent = self->runs.call);
+	struct upcall_exchange args = EXCHANGE_ARGS(.events = 8, .events_len = PAGE,
+						    .wait_call = self->id);
+	struct seen seen;
+	uint32_t n;
+
+	for (cmd.status = 1; cmd.status <= 3; cmd.status++)
+		ASSERT_EQ(0, command(self->owner, &cmd));
+	/* All but the last one, and the first one alone. */
+	for (n = 2; n >= 1; n--) {
+		args.max_calls = n;
+		EXPECT_EQ(-EFAULT, verb(self->caller, UPCALL_IOC_EXCHANGE, &args));
+	}
+	for (n = 1; n <= 3; n++) {
+		ASSERT_EQ(UPCALL_EVENT_CALL, exchange_one(self->caller, NULL, self->id, 0, 1,
+							  &seen));
+		EXPECT_EQ(n, seen.event.call.op);
+	}
+}
+
 TEST_F(nested, wait_call_with_max_calls_0_takes_the_result_only)
 {
 	struct upcall_command cmd = CALL(self->back, .parent = self->runs.call);

@@ -349,6 +349,86 @@ TEST_F(adopt, time_has_passed_when_the_one_who_adopted_is_killed)
 	EXPECT_TRUE(eventually(stat_of(my_peer, self->handle).state == UPCALL_STATE_DEAD));
 }
 
+TEST_F(adopt, timer_that_was_late_leaves_the_orphan_of_the_next_one_its_own_time)
+{
+	struct puppet heir = puppet_new();
+	struct upcall_event_call call;
+
+	self->handle = register_flags(&self->owner, AGAIN);
+	ASSERT_EQ(0, puppet_give(&heir, self->peer));
+	ASSERT_EQ(0, adoptable(&self->owner, 1));
+	ASSERT_TRUE(call_is_delivered(self));
+	ASSERT_TRUE(dies_up_to(self, "orphan_timer"));
+	ASSERT_EQ(0, puppet_do(&heir, do_adopt));
+	ASSERT_EQ(0, adoptable(&heir, LONG_MS));
+	ASSERT_EQ(SIGKILL, puppet_kill(&heir, SIGKILL));
+	ASSERT_TRUE(eventually(is_orphaned(heir.pid)));
+	ASSERT_EQ(0, hook_arm("orphan_due"));
+	ASSERT_EQ(0, hook_resume("orphan_timer"));
+	ASSERT_TRUE(hook_is_hit("orphan_due"));
+	/* It has looked, and armed itself for the time that is left. */
+	EXPECT_TRUE(is_orphaned(heir.pid));
+	EXPECT_FALSE(puppet_done(&self->caller));
+	EXPECT_EQ(0, adopt(self->peer, NULL));
+	ASSERT_EQ(0, hook_resume("orphan_due"));
+	ASSERT_EQ(0, answer(self->peer, 6, &call));
+	EXPECT_EQ(0, puppet_wait(&self->caller));
+	EXPECT_EQ(6, self->caller.mem->inv.status);
+}
+
+static pthread_t vain_thread;
+
+/* Into memory that there is not. */
+static void *vain_main(void *arg)
+{
+	struct puppet_mem *mem = arg;
+
+	mem->result = receive(my_peer, (void *)8, 4096, 1, 0, NULL);
+	return NULL;
+}
+
+static int do_start_in_vain(struct puppet_mem *mem)
+{
+	return -pthread_create(&vain_thread, NULL, vain_main, mem);
+}
+
+static int do_join_in_vain(struct puppet_mem *mem)
+{
+	pthread_join(vain_thread, NULL);
+	return mem->result;
+}
+
+/* The owner had the second one, and the first one is in the queue again: its copy has faulted. */
+TEST_F(adopt, delivered_call_goes_back_behind_an_older_one_that_waits)
+{
+	struct puppet other = puppet_new();
+	struct upcall_event_call first, second;
+
+	self->handle = register_flags(&self->owner, AGAIN);
+	ASSERT_TRUE(call_queues(self));
+	ASSERT_EQ(0, hook_arm("taken"));
+	ASSERT_EQ(0, puppet_do(&self->owner, do_start_in_vain));
+	ASSERT_TRUE(hook_is_hit("taken"));
+	puppet_call_start(&other, self->handle);
+	ASSERT_EQ(UPCALL_EVENT_CALL, puppet_do(&self->owner, do_receive));
+	ASSERT_EQ(0, hook_resume("taken"));
+	ASSERT_EQ(-EFAULT, puppet_do(&self->owner, do_join_in_vain));
+	ASSERT_TRUE(orphan(self));
+	EXPECT_EQ(2, queued(self->handle));
+	ASSERT_EQ(0, adopt(self->peer, NULL));
+	ASSERT_EQ(0, answer(self->peer, 1, &first));
+	ASSERT_EQ(0, answer(self->peer, 2, &second));
+	EXPECT_EQ(1, first.seq);
+	EXPECT_EQ(0, first.flags & UPCALL_CALL_AGAIN);
+	EXPECT_EQ(2, second.seq);
+	EXPECT_EQ(UPCALL_CALL_AGAIN, second.flags & UPCALL_CALL_AGAIN);
+	EXPECT_EQ(0, puppet_wait(&self->caller));
+	EXPECT_EQ(1, self->caller.mem->inv.status);
+	EXPECT_EQ(0, puppet_wait(&other));
+	EXPECT_EQ(2, other.mem->inv.status);
+	kill(other.pid, SIGKILL);
+}
+
 TEST_F(adopt, no_hook_is_left)
 {
 	EXPECT_TRUE(hook_is_quiet());

@@ -4,24 +4,23 @@
  * build lets new slots begin near it. No value is issued twice, and a used-up slot is retired.
  */
 #include "abi_test.h"
+#include "hook.h"
 
-#define PARAMETER	"/sys/module/upcall/parameters/first_generation"
 #define SLOT_BITS	22
 #define GENERATION_MAX	((1U << 31) - 1)
 /* As many as make the registry use slots again, each three times, and some new ones. */
 #define ROUNDS		56000
 #define AT_A_TIME	200
+#define EARLY		12345	/* a generation that no slot of another program has, in all likelihood */
 
 static uint64_t handles[ROUNDS];
 
 static int first_generation(unsigned int value)
 {
-	FILE *file = fopen(PARAMETER, "w");
+	char text[16];
 
-	if (!file)
-		return -errno;
-	fprintf(file, "%u\n", value);
-	return fclose(file) ? -errno : 0;
+	snprintf(text, sizeof(text), "%u", value);
+	return hook_parameter("first_generation", text);
 }
 
 FIXTURE(generation) {
@@ -39,6 +38,7 @@ FIXTURE_SETUP(generation)
 FIXTURE_TEARDOWN(generation)
 {
 	EXPECT_EQ(0, first_generation(0));
+	EXPECT_EQ(0, hook_parameter("reuse", "0"));
 	close(self->owner);
 	close(self->caller);
 }
@@ -66,6 +66,11 @@ static int release_all(int fd, const uint64_t *which, int count)
 		cmds[i] = COMMAND(RELEASE, which[i]);
 	err = verb(fd, UPCALL_IOC_EXCHANGE, &args);
 	return err ? err : args.commands_failed || args.event_count != (uint32_t)count ? -EIO : 0;
+}
+
+static uint64_t next_in_slot(uint64_t handle)
+{
+	return handle + (1ULL << SLOT_BITS);
 }
 
 static int compare_u64(const void *a, const void *b)
@@ -97,7 +102,7 @@ TEST_F(generation, slot_with_its_last_generation_is_retired)
 	EXPECT_EQ(UPCALL_STATE_DEAD, stat_of(self->caller, last).state);
 	EXPECT_EQ(UPCALL_REASON_RELEASED, stat_of(self->caller, last).reason);
 	/* What would come behind it is no handle at all. */
-	EXPECT_EQ(-ESTALE, notify(self->caller, last + (1ULL << SLOT_BITS), NULL, 0));
+	EXPECT_EQ(-ESTALE, notify(self->caller, next_in_slot(last), NULL, 0));
 }
 
 TEST_F(generation, fault_on_the_handle_uses_a_generation_up)
@@ -115,6 +120,65 @@ TEST_F(generation, fault_on_the_handle_uses_a_generation_up)
 	ASSERT_EQ(0, verb(self->owner, UPCALL_IOC_REGISTER, args));
 	next = register_new(self->owner, COOKIE, UPCALL_ACCESS_SAME_USER);
 	EXPECT_NE(slot_of(args->handle), slot_of(next));
+}
+
+static bool all_differ(uint64_t *some, int count)
+{
+	int i;
+
+	qsort(some, count, sizeof(some[0]), compare_u64);
+	for (i = 1; i < count; i++) {
+		if (some[i - 1] == some[i])
+			return false;
+	}
+	return true;
+}
+
+/* Registers until every free slot is used, and a new one comes: how many @to has then, or 0. */
+static int register_all_free(int fd, uint64_t *to, int max)
+{
+	int n = 0;
+
+	while (n < max) {
+		to[n] = register_new(fd, COOKIE, UPCALL_ACCESS_SAME_USER);
+		if (!to[n])
+			return 0;
+		if (generation_of(to[n++]) == EARLY)
+			return n;
+	}
+	return 0;
+}
+
+/* Before the test that frees many. */
+TEST_F(generation, free_slots_that_are_used_up_can_be_freed_and_used_again)
+{
+	uint64_t *live = handles + 5, *freed;
+	int i, n;
+
+	ASSERT_TRUE(alone(self->owner));
+	for (i = 0; i < 5; i++)
+		handles[i] = register_new(self->owner, COOKIE, UPCALL_ACCESS_SAME_USER);
+	ASSERT_EQ(0, release_all(self->owner, handles, 5));
+	ASSERT_EQ(0, first_generation(EARLY));
+	ASSERT_EQ(0, hook_parameter("reuse", "1"));
+	n = register_all_free(self->owner, live, ROUNDS / 2);
+	ASSERT_LT(5, n);
+	/* The last two are freed, in this order; the others stay. */
+	live[n++] = register_new(self->owner, COOKIE, UPCALL_ACCESS_SAME_USER);
+	ASSERT_EQ(EARLY, generation_of(live[n - 1]));
+	freed = live + n - 2;
+	ASSERT_EQ(0, hook_parameter("reuse", "0"));
+	ASSERT_EQ(0, release_all(self->owner, freed, 2));
+	for (i = 0; i < n; i++)
+		ASSERT_EQ(i < n - 2 ? UPCALL_STATE_LIVE : UPCALL_STATE_DEAD,
+			  stat_of(self->owner, live[i]).state);
+	ASSERT_EQ(0, hook_parameter("reuse", "1"));
+	for (i = 0; i < 3; i++)
+		live[n++] = register_new(self->owner, COOKIE, UPCALL_ACCESS_SAME_USER);
+	EXPECT_EQ(next_in_slot(freed[0]), live[n - 3]);
+	EXPECT_EQ(next_in_slot(freed[1]), live[n - 2]);
+	EXPECT_EQ(EARLY, generation_of(live[n - 1]));
+	EXPECT_TRUE(all_differ(handles, 5 + n));
 }
 
 TEST_F_TIMEOUT(generation, no_handle_is_issued_twice_and_none_beyond_the_last, 150)
@@ -142,9 +206,7 @@ TEST_F_TIMEOUT(generation, no_handle_is_issued_twice_and_none_beyond_the_last, 1
 	for (i = 0; i < ROUNDS; i += 1000)
 		EXPECT_EQ(-ESTALE, notify(self->caller, handles[i], NULL, 0));
 	EXPECT_EQ(UPCALL_STATE_DEAD, stat_of(self->caller, handles[0]).state);
-	qsort(handles, ROUNDS, sizeof(handles[0]), compare_u64);
-	for (i = 1; i < ROUNDS; i++)
-		ASSERT_NE(handles[i - 1], handles[i]);
+	EXPECT_TRUE(all_differ(handles, ROUNDS));
 }
 
 TEST_HARNESS_MAIN
