@@ -9,7 +9,7 @@
 #include "peer.h"
 
 /*
- * Out of @idle. One that sees that it is not linked goes on without a lock, and with it goes what
+ * Out of @idle; true if it is awake now. One that sees that it is not linked goes on without a lock, and with it goes what
  * stands on its stack: that is the last we touch. Its task stays for a grace period of RCU, and
  * whoever holds a spinlock holds that up.
  */
@@ -19,7 +19,8 @@ static bool receiver_wake_locked(struct upcall_receiver *receiver)
 
 	/* Pairs with receive_sleep(). */
 	list_del_init_careful(&receiver->link);
-	return wake_up_process(task);
+	/* Since 6.7 who is frozen counts as woken, which it is once it is thawed */
+	return wake_up_process(task) && !(READ_ONCE(task->__state) & TASK_FROZEN);
 }
 
 /*
