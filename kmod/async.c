@@ -108,6 +108,13 @@ bool upcall_async_return_locked(struct upcall_call *call)
 	return true;
 }
 
+/* Nobody was told its id yet: it may be refused, without a RESULT. */
+static bool call_is_untold(const struct upcall_call *call)
+{
+	/* The lock is its owner's. It leaves NEW once. */
+	return data_race(call->state) == UPCALL_NEW && !call->wait_room;
+}
+
 /**
  * upcall_async_wait() - A thread begins to wait for one call
  * @peer: The calling process's.
@@ -124,7 +131,7 @@ struct upcall_call *upcall_async_wait(struct upcall_peer *peer, u64 id, bool nes
 
 	spin_lock(&peer->lock);
 	call = upcall_ids_find_locked(&peer->outgoing_ids, id);
-	if (!call || call->caller_id != id || !call->caller) {
+	if (!call || call->caller_id != id || !call->caller || call_is_untold(call)) {
 		call = ERR_PTR(-ENOENT);
 	} else if (call->waited) {
 		call = ERR_PTR(-EBUSY);

@@ -115,7 +115,7 @@ void upcall_hook_reach(const char *name)
  * upcall_hook_spin() - A thread is at a point where it cannot sleep
  * @name: Of the point.
  *
- * Context: Process context, perhaps under RCU; with no spinlock held.
+ * Context: Process context, perhaps under RCU, or a spinlock that the test does without meanwhile.
  */
 void upcall_hook_spin(const char *name)
 {

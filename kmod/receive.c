@@ -89,10 +89,14 @@ static bool receive_chain_ready(struct upcall_peer *peer, const struct upcall_ex
  *	add to @idle			llist_add(), a full barrier
  *	smp_mb()			if there is somebody in @idle: wake
  *	if (llist_empty()) sleep
+ *
+ * Looked at under the same hold of the lock: behind it somebody else may move on, to @results, what
+ * came before we were seen. True if we may sleep.
  */
-static void receive_idle_locked(struct upcall_peer *peer, struct upcall_receiver *me)
+static bool receive_idle_locked(struct upcall_peer *peer, struct upcall_receiver *me)
 {
 	lockdep_assert_held(&peer->lock);
+	UPCALL_HOOK_ATOMIC(idling);
 	spin_lock(&peer->idle_lock);
 	if (me->calls)	/* in front: who has just run has a warm cache */
 		list_add(&me->link, &peer->idle);
@@ -100,6 +104,7 @@ static void receive_idle_locked(struct upcall_peer *peer, struct upcall_receiver
 		list_add_tail(&me->link, &peer->idle);
 	spin_unlock(&peer->idle_lock);
 	set_current_state(TASK_INTERRUPTIBLE | TASK_FREEZABLE);	/* the barrier */
+	return llist_empty(&peer->answers);
 }
 
 static int receive_schedule(ktime_t *deadline)
@@ -130,12 +135,14 @@ static int receive_sleep_chain(struct upcall_peer *peer, const struct upcall_exc
 	return err;
 }
 
-/* Sleeps until there may be something. 0, -ETIMEDOUT or -ERESTARTSYS. */
-static int receive_sleep(struct upcall_peer *peer, struct upcall_receiver *me, ktime_t *deadline)
+/* Sleeps, if it may, until there is perhaps something. 0, -ETIMEDOUT or -ERESTARTSYS. */
+static int receive_sleep(struct upcall_peer *peer, struct upcall_receiver *me, bool may,
+			 ktime_t *deadline)
 {
 	int err = 0;
 
-	if (llist_empty(&peer->answers))
+	UPCALL_HOOK_ATOMIC(idle);
+	if (may)
 		err = receive_schedule(deadline);
 	__set_current_state(TASK_RUNNING);
 	/* Whoever woke us has unlinked us, as the last that it does with us: see wake.c. */
@@ -155,6 +162,7 @@ static int receive_wait(struct upcall_peer *peer, struct upcall_exchange *args,
 	struct upcall_receiver me = { .task = current, .calls = args->max_calls };
 	bool spins = args->max_calls && !batch->wait && upcall_spin_enabled();
 	ktime_t deadline, *until = NULL;
+	bool may_sleep = false;
 	int err = 0, ret;
 
 	if (!(args->flags & UPCALL_EXCHANGE_NO_DEADLINE)) {
@@ -174,10 +182,10 @@ static int receive_wait(struct upcall_peer *peer, struct upcall_exchange *args,
 			continue;
 		}
 		if (!batch->wait)
-			receive_idle_locked(peer, &me);
+			may_sleep = receive_idle_locked(peer, &me);
 		spin_unlock(&peer->lock);
 		err = batch->wait ? receive_sleep_chain(peer, args, batch->wait, until)
-				  : receive_sleep(peer, &me, until);
+				  : receive_sleep(peer, &me, may_sleep, until);
 		spin_lock(&peer->lock);
 	}
 	peer->receivers--;

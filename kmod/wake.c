@@ -9,9 +9,9 @@
 #include "peer.h"
 
 /*
- * Out of @idle; true if it is awake now. One that sees that it is not linked goes on without a lock, and with it goes what
+ * Out of @idle. One that sees that it is not linked goes on without a lock, and with it goes what
  * stands on its stack: that is the last we touch. Its task stays for a grace period of RCU, and
- * whoever holds a spinlock holds that up.
+ * whoever holds a spinlock holds that up. False if it is not awake now.
  */
 static bool receiver_wake_locked(struct upcall_receiver *receiver)
 {
