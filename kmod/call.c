@@ -51,6 +51,7 @@ static void call_fill_caller(struct upcall_call *call, struct upcall_peer *calle
 	const struct upcall_invoke *args = &submit->args;
 
 	call->from = from;
+	call->foreign |= from->account != call->cb->ident->account;
 	call->tid = get_pid(task_pid(current));
 	call->caller_peer = READ_ONCE(caller->id);
 	call->deadline = KTIME_MAX;
@@ -147,7 +148,7 @@ static int call_load(struct upcall_call *call, struct upcall_peer *caller,
 	if (err || likely(!args->fd_count))
 		return err;
 	fds = upcall_fds_take(args->fds, args->fd_count, call->from->account,
-			      rlimit(RLIMIT_NOFILE));
+			      call->from->account, rlimit(RLIMIT_NOFILE));
 	if (IS_ERR(fds))
 		return PTR_ERR(fds);
 	call->fds = fds;

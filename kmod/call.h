@@ -94,6 +94,7 @@ struct upcall_answer {
  * @keeps_arg: @arg stays until the end, for that case. Set when it is taken.
  * @lends: @arg stays until its caller, who waits, has the reply: its block is kept for that
  *	one's next call. Not with @keeps_arg, and not any more if that one has left.
+ * @foreign: Its memory may be charged to somebody else than its owner: of these few are kept.
  * @room: Where it waits for room in the queue, NEW; else NULL.
  * @share: Of its caller in the callback's queue, QUEUED and TAKEN.
  * @charged: @from's account pays for it, on the caller's side.
@@ -153,6 +154,7 @@ struct upcall_call {
 	bool keeps_arg;
 	bool lends;
 	bool charged;
+	bool foreign;
 	struct upcall_room *room;
 	struct upcall_share *share;
 	struct upcall_account *heir;
@@ -264,6 +266,7 @@ void upcall_call_abandon(struct upcall_call *call, int err);
 int upcall_chain_enter_locked(struct upcall_call *call);
 void upcall_chain_wake_locked(struct upcall_call *call);
 bool upcall_chain_has(const struct upcall_call *call, const struct upcall_call *ancestor);
+void upcall_chain_cancel_locked(struct upcall_call *call, bool front);
 struct upcall_call *upcall_chain_parent_get(struct upcall_peer *peer, u64 id);
 
 /* reply.c */

@@ -35,8 +35,35 @@ struct upcall_call *upcall_chain_parent_get(struct upcall_peer *peer, u64 id)
 		call = ERR_PTR(-ELOOP);
 	else
 		refcount_inc(&call->links);
+	/* Its CANCEL may wait, and be for a thread that is about to wait for the new one. */
+	if (!IS_ERR(call) && upcall_event_node_waits(&call->cancel) && list_empty(&call->nest_link))
+		list_add_tail(&call->nest_link, &peer->nested);
 	spin_unlock(&peer->lock);
 	return call;
+}
+
+/**
+ * upcall_chain_cancel_locked() - A CANCEL waits, perhaps for a thread that waits for one call
+ * @call: DELIVERED. It leads back there, or calls are nested in it; else nothing is done.
+ * @front: It was taken before, and goes before the others.
+ *
+ * Such a thread looks at all of @nested, under the lock: what others call, and give up, is in no
+ * chain of its, and may be thousands.
+ *
+ * Context: Under the lock of its owner's peer.
+ */
+void upcall_chain_cancel_locked(struct upcall_call *call, bool front)
+{
+	struct upcall_peer *owner = call->cb->peer;
+
+	lockdep_assert_held(&owner->lock);
+	if (!call->nested && refcount_read(&call->links) == 1)
+		return;
+	if (front)
+		list_add(&call->nest_link, &owner->nested);
+	else
+		list_add_tail(&call->nest_link, &owner->nested);
+	wake_up(&owner->chain_wait);
 }
 
 /**

@@ -48,8 +48,7 @@ static bool batch_return_cancel_locked(struct upcall_peer *peer, struct upcall_c
 	if (call->state != UPCALL_DELIVERED)
 		return false;
 	list_add(&call->cancel.link, &peer->events);
-	list_add(&call->nest_link, &peer->nested);
-	wake_up(&peer->chain_wait);
+	upcall_chain_cancel_locked(call, true);
 	return true;
 }
 
@@ -143,6 +142,46 @@ void upcall_batch_omit(struct upcall_batch *batch, struct upcall_peer *peer,
 	batch_return_one(peer, node);
 }
 
+/* One that ended goes to @over; of one that waits again its owner's side has a reference. */
+static void batch_return_to_queue_locked(struct upcall_peer *peer, struct upcall_event_node *node,
+					 struct list_head *over)
+{
+	struct upcall_call *call = upcall_node_call(node);
+	bool was_taken = call->state == UPCALL_TAKEN;
+
+	batch_return_locked(peer, node);
+	if (call->state == UPCALL_QUEUED) {
+		refcount_dec(&call->refs);
+		return;
+	}
+	upcall_fds_drop(&call->fds);
+	node->owed = was_taken;
+	node->taken = true;
+	list_add(&node->link, over);
+}
+
+/* Under one hold of the lock: another receiver would take a later one before an earlier one. */
+static void batch_return_calls(struct upcall_batch *batch, struct upcall_peer *peer)
+{
+	struct upcall_event_node *node, *next;
+	LIST_HEAD(over);
+
+	list_for_each_entry(node, &batch->events, link) {
+		if (node->type == UPCALL_EVENT_CALL && node->fds)
+			upcall_fds_undeliver(upcall_node_fds(node));
+	}
+	spin_lock(&peer->lock);
+	list_for_each_entry_safe_reverse(node, next, &batch->events, link) {
+		if (node->type == UPCALL_EVENT_CALL)
+			batch_return_to_queue_locked(peer, node, &over);
+	}
+	spin_unlock(&peer->lock);
+	list_for_each_entry_safe(node, next, &over, link) {
+		list_del_init(&node->link);
+		batch_put_call(upcall_node_call(node), node->owed);
+	}
+}
+
 /**
  * upcall_batch_return() - The copy faulted: put all back, in front, in order
  * @batch: Taken.
@@ -154,6 +193,7 @@ void upcall_batch_return(struct upcall_batch *batch, struct upcall_peer *peer)
 {
 	struct upcall_event_node *node, *prev;
 
+	batch_return_calls(batch, peer);
 	/* Last one first, so that the first one ends up in front. */
 	list_for_each_entry_safe_reverse(node, prev, &batch->events, link)
 		batch_return_one(peer, node);

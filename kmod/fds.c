@@ -5,14 +5,16 @@
  *
  * Whoever drops a file here must not be held up by it: the last reference to one of a file
  * system in user space, say, waits for that. So neither callers nor owners drop any, but a
- * worker, from where the kernel's own closes them.
+ * worker, one for each uid that sends some.
  */
 #include <linux/err.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/llist.h>
 #include <linux/magic.h>
 #include <linux/net.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/upcall.h>
@@ -22,14 +24,60 @@
 #include "main.h"
 #include "quota.h"
 
-static void fds_work(struct work_struct *work)
+static struct workqueue_struct *close_wq;
+
+/**
+ * upcall_fds_init() - Make what closes files
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int upcall_fds_init(void)
 {
-	struct upcall_fds *fds = container_of(work, struct upcall_fds, work);
+	close_wq = alloc_workqueue("upcall_close", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	return close_wq ? 0 : -ENOMEM;
+}
+
+/**
+ * upcall_fds_exit() - Wait until the last file is closed
+ *
+ * Context: Module exit: nothing rides any more.
+ */
+void upcall_fds_exit(void)
+{
+	destroy_workqueue(close_wq);
+}
+
+/* At once: what fput() leaves to the kernel's worker all of the system waits for. */
+static void fds_close(struct upcall_fds *fds)
+{
 	u32 i;
 
 	for (i = 0; i < fds->count; i++)
-		fput(fds->fd[i].file);
+		__fput_sync(fds->fd[i].file);
 	kfree(fds);
+}
+
+static void closer_work(struct work_struct *work)
+{
+	struct upcall_closer *closer = container_of(work, struct upcall_closer, work);
+	struct llist_node *first = llist_reverse_order(llist_del_all(&closer->fds));
+	struct upcall_fds *fds, *next;
+
+	llist_for_each_entry_safe(fds, next, first, closing) {
+		fds_close(fds);
+		cond_resched();
+	}
+	upcall_account_put(container_of(closer, struct upcall_account, closer));
+}
+
+/**
+ * upcall_closer_init() - Make the closer of a new account
+ * @closer: All zeros.
+ */
+void upcall_closer_init(struct upcall_closer *closer)
+{
+	init_llist_head(&closer->fds);
+	INIT_WORK(&closer->work, closer_work);
 }
 
 static bool file_is_unix_socket(struct file *file)
@@ -108,6 +156,7 @@ static int fds_charge(struct upcall_fds *fds, struct upcall_account *payer, unsi
  * upcall_fds_take() - Take descriptors of the calling process, all or none
  * @from: User address of their numbers, as it stands in an ioctl's struct.
  * @count: How many, at most UPCALL_MAX_FDS.
+ * @sender: The account of that process.
  * @payer: Who is charged for them as long as they ride.
  * @limit: How many @payer may have on their way.
  *
@@ -121,8 +170,8 @@ static int fds_charge(struct upcall_fds *fds, struct upcall_account *payer, unsi
  * * ERR_PTR(-EINVAL)	- one of them may not ride
  * * ERR_PTR(-EMFILE)	- too many on their way
  */
-struct upcall_fds *upcall_fds_take(u64 from, u32 count, struct upcall_account *payer,
-				   unsigned long limit)
+struct upcall_fds *upcall_fds_take(u64 from, u32 count, struct upcall_account *sender,
+				   struct upcall_account *payer, unsigned long limit)
 {
 	struct upcall_fds *fds;
 	int err;
@@ -132,7 +181,9 @@ struct upcall_fds *upcall_fds_take(u64 from, u32 count, struct upcall_account *p
 	fds = kmalloc(struct_size(fds, fd, count), GFP_KERNEL_ACCOUNT);
 	if (!fds)
 		return ERR_PTR(-ENOMEM);
-	INIT_WORK(&fds->work, fds_work);
+	while (sender->parent)
+		sender = sender->parent;
+	fds->sender = upcall_account_ref(sender);
 	fds->payer = NULL;
 	fds->count = 0;
 	err = fds_read(fds, count, u64_to_user_ptr(from));
@@ -183,10 +234,17 @@ void upcall_fds_move(struct upcall_fds *fds, struct upcall_account *payer)
  */
 void upcall_fds_free(struct upcall_fds *fds)
 {
+	struct upcall_account *sender;
+
 	if (!fds)
 		return;
 	fds_uncharge(fds);
-	queue_work(upcall_wq, &fds->work);
+	sender = fds->sender;
+	/* The first one queues the work, which has our reference then. */
+	if (llist_add(&fds->closing, &sender->closer.fds))
+		queue_work(close_wq, &sender->closer.work);
+	else
+		upcall_account_put(sender);
 }
 
 /**

@@ -3,6 +3,7 @@
 #include <linux/bitops.h>
 #include <linux/idr.h>
 #include <linux/minmax.h>
+#include <linux/nospec.h>
 #include <linux/string.h>
 #include "hook.h"
 #include "ids.h"
@@ -117,8 +118,9 @@ struct upcall_call *upcall_ids_find_locked(struct upcall_ids_table *table, u64 i
 {
 	u32 slot = id;
 
+	/* It is any process's word, also for a processor that runs ahead. */
 	if (slot_is_near(slot))
-		return table->near[slot - 1];
+		return table->near[array_index_nospec(slot - 1, UPCALL_NEAR_PLACES)];
 	return slot <= INT_MAX ? idr_find(&table->idr, slot) : NULL;
 }
 
@@ -132,12 +134,14 @@ struct upcall_call *upcall_ids_find_locked(struct upcall_ids_table *table, u64 i
  */
 struct upcall_call *upcall_ids_next_locked(struct upcall_ids_table *table, int *slot)
 {
+	struct upcall_call *call;
 	int place;
 
 	for (place = max(*slot - 1, 0); place < UPCALL_NEAR_PLACES; place++) {
-		if (table->near[place]) {
+		call = table->near[array_index_nospec(place, UPCALL_NEAR_PLACES)];
+		if (call) {
 			*slot = place + 1;
-			return table->near[place];
+			return call;
 		}
 	}
 	return idr_get_next(&table->idr, slot);

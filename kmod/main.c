@@ -10,6 +10,7 @@
 #include <linux/workqueue.h>
 #include "call.h"
 #include "callback.h"
+#include "fds.h"
 #include "hook.h"
 #include "limits.h"
 #include "main.h"
@@ -151,11 +152,16 @@ static int __init upcall_init(void)
 		err = -ENOMEM;
 		goto out_call;
 	}
-	err = misc_register(&upcall_device);
+	err = upcall_fds_init();
 	if (err)
 		goto out_wq;
+	err = misc_register(&upcall_device);
+	if (err)
+		goto out_fds;
 	return 0;
 
+out_fds:
+	upcall_fds_exit();
 out_wq:
 	destroy_workqueue(upcall_wq);
 out_call:
@@ -174,6 +180,7 @@ static void __exit upcall_exit(void)
 	UPCALL_HOOK(exit);
 	mmu_notifier_synchronize();	/* a release that still queues death work */
 	destroy_workqueue(upcall_wq);	/* that work; puts peers, and so owners */
+	upcall_fds_exit();		/* puts accounts */
 	upcall_owner_exit();		/* free_notifier of those */
 	rcu_barrier();			/* callbacks that wait to be freed */
 	upcall_spare_exit();

@@ -17,6 +17,7 @@
 #include <linux/wait_bit.h>
 #include <linux/workqueue.h>
 #include "hook.h"
+#include "limits.h"
 #include "main.h"
 #include "owner.h"
 #include "peer.h"
@@ -160,27 +161,50 @@ static void owner_describe_death(struct upcall_death *death)
 		death->exit_status = current->exit_code;
 }
 
+/*
+ * One that has ended has nothing to die of, and its file may be closed: then nobody holds the
+ * module, whose workqueue takes no work any more. Without a reference left it is being freed, and
+ * leaves the list of its owner next.
+ */
+static void owner_end_peer_locked(struct upcall_peer *peer)
+{
+	if (READ_ONCE(peer->dead) || !refcount_inc_not_zero(&peer->refs))
+		return;
+	if (!queue_work(upcall_wq, &peer->death_work))
+		WARN_ON_ONCE(1);	/* release comes once */
+}
+
+/* A process may have any number of peers. True if some of @todo are left. */
+static bool owner_end_some(struct upcall_owner *owner, struct list_head *todo)
+{
+	struct upcall_peer *peer;
+	unsigned int i;
+	bool more;
+
+	spin_lock(&owner->lock);
+	for (i = 0; i < UPCALL_BATCH_ENDED && !list_empty(todo); i++) {
+		peer = list_first_entry(todo, struct upcall_peer, owner_link);
+		list_move_tail(&peer->owner_link, &owner->peers);
+		owner_end_peer_locked(peer);
+	}
+	more = !list_empty(todo);
+	spin_unlock(&owner->lock);
+	return more;
+}
+
 static void owner_release(struct mmu_notifier *mn, struct mm_struct *mm)
 {
 	struct upcall_owner *owner = container_of(mn, struct upcall_owner, mn);
-	struct upcall_peer *peer;
+	LIST_HEAD(todo);
 
 	UPCALL_HOOK(mm_gone);
 	spin_lock(&owner->lock);
 	owner->dead = true;
 	owner_describe_death(&owner->death);
-	list_for_each_entry(peer, &owner->peers, owner_link) {
-		/*
-		 * One that has ended has nothing to die of, and its file may be closed: then
-		 * nobody holds the module, whose workqueue takes no work any more.
-		 * Without a reference left it is being freed, and leaves this list next.
-		 */
-		if (READ_ONCE(peer->dead) || !refcount_inc_not_zero(&peer->refs))
-			continue;
-		if (!queue_work(upcall_wq, &peer->death_work))
-			WARN_ON_ONCE(1);	/* release comes once */
-	}
+	list_splice_init(&owner->peers, &todo);
 	spin_unlock(&owner->lock);
+	while (owner_end_some(owner, &todo))
+		cond_resched();
 }
 
 /* Owners, until owner_free() has been called for them. */

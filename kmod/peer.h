@@ -71,8 +71,8 @@ struct upcall_receiver {
  * @callbacks: Slot of the first of its callbacks, all that are not GONE; linked by slots.
  * @ncallbacks: How many.
  * @queue: Of QUEUED calls, in the order in which they are to be taken.
- * @nested: Of QUEUED calls those that lead back to calls of this peer; and all whose CANCEL
- *	waits.
+ * @nested: Of QUEUED calls those that lead back to calls of this peer; and of those whose CANCEL
+ *	waits these, too, and the ones in which calls are nested.
  * @events: CANCEL and RELEASED events that wait.
  * @incoming: QUEUED to DELIVERED calls by the owner's id; and those that wait for room, NEW.
  * @spares: struct upcall_call that have ended, by @cb_link, for the next ones: with their memory

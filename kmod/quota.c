@@ -79,6 +79,7 @@ static struct upcall_account *account_get_one(struct user_namespace *ns, kuid_t 
 	if (!account)
 		return NULL;
 	refcount_set(&account->refs, 1);
+	upcall_closer_init(&account->closer);
 	account->uid = uid;
 	account->ns = get_user_ns(ns);
 	return account_add(account);
@@ -387,17 +388,20 @@ void upcall_uncharge(struct upcall_account *account, enum upcall_resource what, 
  * @account: Of the owner.
  *
  * A call that its caller has left is its owner's, beyond every limit: two who work together
- * could pile up any number of them. So at twice the limit an owner receives no more.
+ * could pile up any number of them, and of the bytes that stay with those of an IDEMPOTENT
+ * callback. So at twice the limit of either an owner receives no more.
  *
  * Context: Any context.
  * Return: True if it has to end some first.
  */
 bool upcall_account_swamped(const struct upcall_account *account)
 {
-	u64 limit = 2ULL * READ_ONCE(upcall_max_calls_user);
+	long calls = 2L * READ_ONCE(upcall_max_calls_user);
+	long bytes = 2L * READ_ONCE(upcall_max_bytes_user);
 
 	for (; account; account = account->parent) {
-		if (atomic_long_read(&account->used[UPCALL_CALLS]) >= limit)
+		if (atomic_long_read(&account->used[UPCALL_CALLS]) >= calls ||
+		    atomic_long_read(&account->used[UPCALL_BYTES]) >= bytes)
 			return true;
 	}
 	return false;

@@ -7,6 +7,7 @@
 #include <linux/refcount.h>
 #include <linux/types.h>
 #include <linux/uidgid.h>
+#include "fds.h"
 #include "main.h"
 
 struct cred;
@@ -32,6 +33,7 @@ enum upcall_resource {
  *	the top. Whatever is charged here is charged there too, so that a uid gains
  *	nothing by making user namespaces.
  * @used: By enum upcall_resource. Bytes, or how many.
+ * @closer: Closes files that it sent; in the first user namespace.
  */
 struct upcall_account {
 	struct hlist_node link;
@@ -41,6 +43,7 @@ struct upcall_account {
 	struct user_namespace *ns;
 	struct upcall_account *parent;
 	atomic_long_t used[UPCALL_RESOURCES];
+	struct upcall_closer closer;
 };
 
 struct upcall_account *upcall_account_get(const struct cred *cred);

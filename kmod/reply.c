@@ -97,8 +97,8 @@ static int reply_take(struct reply *reply, const struct upcall_command *command,
 				       GFP_KERNEL_ACCOUNT | __GFP_NORETRY | __GFP_NOWARN, NULL);
 	if (err)
 		return err;
-	reply->fds = upcall_fds_take(command->fds, command->fd_count, call->from->account,
-				     ULONG_MAX);
+	reply->fds = upcall_fds_take(command->fds, command->fd_count, call->cb->ident->account,
+				     call->from->account, ULONG_MAX);
 	if (!IS_ERR(reply->fds))
 		return 0;
 	upcall_payload_free(&reply->payload);

@@ -176,12 +176,21 @@ static bool spare_keep_last(struct upcall_peer *owner, struct upcall_call *call)
 	return true;
 }
 
+/*
+ * How many a peer may keep for this one to be another. What others made is memory of theirs, which
+ * no quota counts any more, and which they cannot ask back.
+ */
+static u32 spare_most(const struct upcall_call *call)
+{
+	return call->foreign ? min(UPCALL_FEW_SPARES, UPCALL_SPARE_CALLS) : UPCALL_SPARE_CALLS;
+}
+
 /* False: it has no place any more, and is to be freed. */
 static bool spare_keep_locked(struct upcall_peer *owner, struct upcall_call *call)
 {
 	lockdep_assert_held(&owner->lock);
 	/* Calls nested in it may still look at it: no new ones can, it has ended. */
-	if (owner->dead || owner->nspares >= UPCALL_SPARE_CALLS ||
+	if (owner->dead || owner->nspares >= spare_most(call) ||
 	    refcount_read(&call->links) != 1) {
 		upcall_ids_remove_locked(&owner->incoming, call->owner_id);
 		return false;
@@ -222,12 +231,12 @@ void upcall_spare_put_all(struct upcall_peer *owner, struct list_head *calls)
 {
 	struct upcall_call *call, *next;
 	LIST_HEAD(rest);
-	u32 room, n = 0;
+	u32 n = 0;
 
 	spin_lock(&owner->lock);
-	room = owner->dead ? 0 : UPCALL_SPARE_CALLS - owner->nspares;
 	list_for_each_entry_safe(call, next, calls, cb_link) {
-		if (n < room && !call->parent && refcount_read(&call->links) == 1) {
+		if (!owner->dead && owner->nspares + n < spare_most(call) && !call->parent &&
+		    refcount_read(&call->links) == 1) {
 			n++;
 			continue;
 		}

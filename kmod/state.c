@@ -411,8 +411,7 @@ void upcall_call_cancel_locked(struct upcall_call *call)
 		return;
 	refcount_inc(&call->refs);
 	upcall_event_node_queue(&call->cancel, &owner->events);
-	list_add_tail(&call->nest_link, &owner->nested);
-	wake_up(&owner->chain_wait);
+	upcall_chain_cancel_locked(call, false);
 	upcall_peer_wake_locked(owner, UPCALL_EVENT_CANCEL);
 }
 

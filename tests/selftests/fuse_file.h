@@ -29,7 +29,8 @@ static inline void fuse_answer(int fd, const struct fuse_in_header *in, int err,
 	} out = { .head.unique = in->unique, .head.error = err };
 
 	out.head.len = sizeof(out.head) + len;
-	memcpy(out.arg, arg, len);
+	if (len)
+		memcpy(out.arg, arg, len);
 	if (write(fd, &out, out.head.len) < 0)
 		perror("fuse");
 }

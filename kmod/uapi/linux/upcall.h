@@ -410,7 +410,7 @@ struct upcall_list_user {
  * (target 0); all others are ENOTTY. It does not keep its callback alive, nor its owner.
  *
  * A call_id of an INVOKE on a stub fd is of the process that made it; what that one did not come
- * back to ends with it.
+ * back to ends with it, or, if it had closed the stub fd before, with the last close of that.
  *
  * An INVOKE on a stub fd that takes descriptors with its reply takes it at once (reply_room is
  * reply_max, else EINVAL), and its wait is not interrupted after delivery, but by death: a reply
@@ -582,7 +582,8 @@ struct upcall_invoke {
  *   EMSGSIZE    the next event is larger than events_len: needed says its size (the struct
  *               is written also if the ioctl fails with it)
  *   EDQUOT      there are calls, but this uid owes the end of too many (twice
- *               max_queued_calls_user, with those whose callers have left): answer some
+ *               max_queued_calls_user, or max_queued_bytes_user of arguments that are kept, with
+ *               those whose callers have left): answer some
  *   ENOENT      wait_call is no CALL of this peer, or another thread has its RESULT
  *   EBUSY       another thread waits for wait_call
  *   ESHUTDOWN   the peer ended
