@@ -139,7 +139,8 @@
  *
  * Module exit: every open file holds the module, so no orphan is left. Then
  * mmu_notifier_synchronize() waits for a release that has found a peer and not yet queued its
- * death work; the workqueue is drained; then we wait for free_notifier of each owner.
+ * death work; the workqueue is drained, and then the one that closes files, as long as that may
+ * take; then we wait for free_notifier of each owner.
  * Peers that wait for a grace period are plain kmalloc memory, and need no code of ours;
  * callbacks have a cache of their own, and rcu_barrier() waits for them.
  */

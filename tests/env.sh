@@ -25,8 +25,12 @@ quietly()
 	"$@" >"$log" 2>&1 || { tail -n 40 "$log" >&2; return 1; }
 }
 
-# The module's source in a number; without the points where tests stop it, which no installed one has
-module_sum()	{ cat "$top"/kmod/*.[ch] "$top"/kmod/uapi/linux/*.h | grep -v '^[[:space:]]*UPCALL_HOOK' | cksum | cut -d ' ' -f 1; }
+# The module's source in a number; without comments, and without the points where tests stop it
+module_sum()
+{
+	cat "$top"/kmod/*.[ch] "$top"/kmod/uapi/linux/*.h | grep -v '^[[:space:]]*UPCALL_HOOK' |
+		gcc -fpreprocessed -dD -E -P -x c - 2>/dev/null | cksum | cut -d ' ' -f 1
+}
 
 # What 'make proof' shows of a target: the last line of a run of all that it has
 keep_verdict()	# TARGET LINE
