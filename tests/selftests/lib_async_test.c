@@ -142,7 +142,7 @@ TEST_F(async, deadline_completes_with_etimedout)
 
 	self->count.want = -ETIMEDOUT;
 	ASSERT_EQ(0, upcall_call_new(self->caller, &call));
-	ASSERT_EQ(0, upcall_call_start(call, self->handle, 0, NULL, 0, upcall_deadline_in(20),
+	ASSERT_EQ(0, upcall_call_start(call, self->handle, 0, NULL, 0, upcall_deadline_in(1000),
 				       done_want, &self->count));
 	EXPECT_EQ(1, upcall_dispatch(self->caller, SOON));
 	EXPECT_EQ(1, self->count.right);

@@ -173,7 +173,7 @@ TEST_F(pull, cancelled_call_says_so_and_its_answer_is_wanted_by_nobody)
 {
 	struct upcall_incoming *cancel;
 
-	self->caller.deadline = upcall_deadline_in(50);
+	self->caller.deadline = upcall_deadline_in(1000);
 	ASSERT_EQ(0, caller_start(&self->caller, self->other, self->handle));
 	ASSERT_EQ(UPCALL_EVENT_CALL, upcall_next(self->peer, SOON, &self->incoming));
 	EXPECT_EQ(-ETIMEDOUT, caller_join(&self->caller));

@@ -419,7 +419,7 @@ TEST_F(push, function_learns_that_its_call_was_cancelled)
 
 	ASSERT_EQ(0, owner_start(&self->owner, 2));
 	EXPECT_EQ(-ETIMEDOUT, upcall_call_invoke(self->call, handle, 0, NULL, 0,
-						 upcall_deadline_in(100)));
+						 upcall_deadline_in(1000)));
 	/* received behind the CANCEL, by the other thread */
 	ASSERT_EQ(0, upcall_call_notify(self->call, handle, 0, NULL, 0, UPCALL_NO_DEADLINE));
 	ASSERT_TRUE(eventually(self->shared.calls == 2));
