@@ -18,7 +18,8 @@
 
 /* What all processes share. */
 struct shared {
-	bool stop;
+	bool stop;		/* flooding */
+	bool over;		/* nobody calls any more */
 	bool gate;		/* closed: the owner receives nothing */
 	bool stopped;		/* it has noticed */
 	uint64_t delivered;	/* seq of the call that the owner received last */
@@ -40,7 +41,7 @@ FIXTURE(flood) {
 	uint64_t handle;
 };
 
-/* One call at a time, in order, until there is none and the test says so. */
+/* One call at a time, in order, until nobody calls any more and the test says so. */
 static int do_serve(struct puppet_mem *mem)
 {
 	struct upcall_exchange args;
@@ -50,7 +51,7 @@ static int do_serve(struct puppet_mem *mem)
 		set(stopped, get(gate));
 		if (get(gate))
 			continue;
-		if (get(stop) && err)
+		if (get(over) && err)
 			return 0;
 		args = (struct upcall_exchange){
 			.size = sizeof(args), .deadline_ns = in_ms(20), .max_calls = 1,
@@ -219,6 +220,7 @@ static bool flood_stop(FIXTURE_DATA(flood) *self)
 	set(stop, true);
 	for (i = 0; i < PROCESSES; i++)
 		stopped &= !puppet_wait(&self->alices[i]);
+	set(over, true);
 	return stopped && !puppet_wait(&self->owner);
 }
 
