@@ -81,6 +81,34 @@ TEST_F(death, owner_killed_with_the_call_delivered)
 	EXPECT_DEATH(true, UPCALL_REASON_EXITED, SIGKILL);
 }
 
+#define PEERS	150
+
+/* A callback of each of PEERS peers in @mem->buf; 0 or -errno. */
+static int own_many_peers(struct puppet_mem *mem)
+{
+	uint64_t *handles = (uint64_t *)mem->buf;
+	int i;
+
+	for (i = 0; i < PEERS; i++) {
+		handles[i] = register_new(peer_open(), 0, UPCALL_ACCESS_ANYONE);
+		if (!handles[i])
+			return -EIO;
+	}
+	return 0;
+}
+
+TEST_F(death, owner_of_many_peers_dies_with_all_of_them)
+{
+	uint64_t *handles = (uint64_t *)self->owner.mem->buf;
+	int i;
+
+	ASSERT_EQ(0, puppet_do(&self->owner, own_many_peers));
+	EXPECT_EQ(UPCALL_STATE_LIVE, stat_of(my_peer, handles[PEERS - 1]).state);
+	EXPECT_EQ(SIGKILL, puppet_kill(&self->owner, SIGKILL));
+	for (i = 0; i < PEERS; i++)
+		EXPECT_TRUE(eventually(stat_of(my_peer, handles[i]).state == UPCALL_STATE_DEAD));
+}
+
 TEST_F(death, owner_exits_with_the_call_queued)
 {
 	ASSERT_TRUE(call_queues(self));
