@@ -39,6 +39,20 @@ keep_verdict()	# TARGET LINE
 	say "$(module_sum) $2" >"$build/proof/$1"
 }
 
+# Puts a file's lines into README.md, between the two marks of that name
+fill_readme()	# NAME FILE
+{
+	local new=$build/readme.new
+
+	awk -v name="$1" -v file="$2" '
+		index($0, "<!-- " name ": end") == 1	{ within = 0 }
+		!within					{ print }
+		index($0, "<!-- " name ": begin") == 1	{ within = 1; while ((getline line <file) > 0) print line }
+	' "$top/README.md" >"$new"
+	[ "$(grep -c "^<!-- $1:" "$new")" = 2 ] || die "README.md lacks its marks"
+	cat "$new" >"$top/README.md"
+}
+
 # What must not be in the kernel's log: tests/vm/run judges by it
 bad_lines='WARNING:|BUG:|BUG |Oops|Kernel panic|KASAN|KCSAN|UBSAN|refcount_t|blocked for more than'
 bad_lines+='|possible (recursive|circular)|inconsistent lock state|suspicious RCU|DEBUG_LOCKS_WARN|non-static key'

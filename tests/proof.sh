@@ -54,10 +54,4 @@ if [ "${1:-}" != --readme ]; then
 fi
 [ $missing = 0 ] || say "proof: $missing of the targets have not run here" >&2
 [ $old = 0 ] || say "proof: $old of the targets ran on an earlier module" >&2
-awk -v table="$build/proof.table" '
-	/^<!-- proof: end/	{ within = 0 }
-	!within			{ print }
-	/^<!-- proof: begin/	{ within = 1; while ((getline line <table) > 0) print line }
-' "$top/README.md" >"$build/proof.readme"
-[ "$(grep -c '^<!-- proof:' "$build/proof.readme")" = 2 ] || die "README.md lacks its marks"
-cat "$build/proof.readme" >"$top/README.md"
+fill_readme proof "$build/proof.table"

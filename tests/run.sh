@@ -35,7 +35,7 @@ fi
 whole=''	# what of proof.sh's it is, if it is all of that
 if [ "$title" = race ]; then
 	whole=race
-elif [ $# = 0 ]; then
+elif [ $# = 0 ] && [ -z "$until" ]; then
 	whole=${kernel:-test}
 fi
 out=$build/test${kernel:+-$kernel}

@@ -13,13 +13,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 awk -f "$bench/labels.awk" -f "$bench/rows.awk" -f "$bench/readme.awk" "$json" >"$work/tables"
-awk -v tables="$work/tables" '
-	/^<!-- bench: end/	{ within = 0 }
-	!within			{ print }
-	/^<!-- bench: begin/	{ within = 1; while ((getline line <tables) > 0) print line }
-' "$top/README.md" >"$work/README.md"
-[ "$(grep -c '^<!-- bench:' "$work/README.md")" = 2 ] || die "README.md lacks its marks"
-cat "$work/README.md" >"$top/README.md"
+fill_readme bench "$work/tables"
 
 awk -f "$bench/labels.awk" -f "$bench/rows.awk" -f "$bench/plot.awk" "$json" >"$work/plot"
 height=$(sed -n 's/^<!-- height \([0-9]*\) -->$/\1/p' "$work/plot")

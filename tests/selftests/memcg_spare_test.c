@@ -13,12 +13,12 @@
 /* -1: not known. Freed ones that KASAN holds back are let go before. */
 static long slab_objects(void)
 {
-	FILE *file = fopen("/proc/slabinfo", "re");
 	char line[512];
 	long n = -1;
+	FILE *file;
 
 	write_to("/sys/kernel/slab/upcall_call/shrink", "1");
-
+	file = fopen("/proc/slabinfo", "re");
 	while (file && n < 0 && fgets(line, sizeof(line), file))
 		sscanf(line, "upcall_call %ld", &n);
 	if (file)

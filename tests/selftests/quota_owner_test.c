@@ -1,37 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Owners who receive and end nothing: that has an end, too. */
 #include "kselftest_harness.h"
-#include "puppet.h"
-
-#define PARAMETERS	"/sys/module/upcall/parameters/"
-
-FIXTURE(debts) {
-	struct puppet owner, alice, bob;
-	uint64_t handle;	/* of the owner, who is root; for anyone */
-};
-
-FIXTURE_SETUP(debts)
-{
-	my_peer = peer_open();
-	ASSERT_LE(0, my_peer);
-	self->owner = puppet_new();
-	self->alice = puppet_of(ALICE);
-	self->bob = puppet_of(BOB);
-	self->handle = puppet_register(&self->owner, UPCALL_ACCESS_ANYONE);
-	ASSERT_NE(0, self->handle);
-}
-
-FIXTURE_TEARDOWN(debts)
-{
-	write_to(PARAMETERS "max_queued_calls_user", "65536");
-	write_to(PARAMETERS "max_queued_bytes_user", "67108864");
-	puppet_kill(&self->owner, SIGKILL);
-	puppet_kill(&self->alice, SIGKILL);
-	puppet_kill(&self->bob, SIGKILL);
-}
+#include "quota.h"
 
 /* Bob calls, Alice takes and never ends: what two do together has an end, too. */
-TEST_F(debts, owner_who_ends_nothing_is_edquot_at_twice_the_limit)
+TEST_F(quota, owner_who_ends_nothing_is_edquot_at_twice_the_limit)
 {
 	uint64_t handle = puppet_register(&self->alice, UPCALL_ACCESS_ANYONE);
 	uint32_t taken = 0;
@@ -50,7 +23,7 @@ TEST_F(debts, owner_who_ends_nothing_is_edquot_at_twice_the_limit)
 }
 
 /* The same with the bytes that stay for a successor's run. */
-TEST_F(debts, owner_who_keeps_bytes_is_edquot_at_twice_their_limit)
+TEST_F(quota, owner_who_keeps_bytes_is_edquot_at_twice_their_limit)
 {
 	int taken, type = UPCALL_EVENT_CALL;
 
@@ -103,7 +76,7 @@ static int do_wait_call(struct puppet_mem *mem)
  * Alice has called the owner, and owes the end of so many of Bob's calls that she gets no more of
  * them; then the owner calls her back. The last event of hers is one of those.
  */
-static bool swamped_alice_is_called_back(FIXTURE_DATA(debts) *self)
+static bool swamped_alice_is_called_back(FIXTURE_DATA(quota) *self)
 {
 	uint64_t handle = puppet_register(&self->alice, UPCALL_ACCESS_ANYONE);
 	uint32_t taken;
@@ -125,7 +98,7 @@ static bool swamped_alice_is_called_back(FIXTURE_DATA(debts) *self)
 	       !puppet_do(&self->owner, do_call);
 }
 
-TEST_F(debts, owner_at_twice_the_limit_is_edquot_in_its_own_chain_until_it_has_ended_one)
+TEST_F(quota, owner_at_twice_the_limit_is_edquot_in_its_own_chain_until_it_has_ended_one)
 {
 	ASSERT_TRUE(swamped_alice_is_called_back(self));
 	EXPECT_EQ(-EDQUOT, puppet_do(&self->alice, do_wait_call));
@@ -135,7 +108,7 @@ TEST_F(debts, owner_at_twice_the_limit_is_edquot_in_its_own_chain_until_it_has_e
 	EXPECT_EQ(2, self->alice.mem->event.call.depth);
 }
 
-TEST_F(debts, owner_at_twice_the_limit_gets_the_result_that_it_waits_for)
+TEST_F(quota, owner_at_twice_the_limit_gets_the_result_that_it_waits_for)
 {
 	ASSERT_TRUE(swamped_alice_is_called_back(self));
 	ASSERT_EQ(0, puppet_reply(&self->owner, 3));
