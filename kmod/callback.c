@@ -310,7 +310,7 @@ int upcall_callback_register(struct upcall_peer *peer, const struct upcall_regis
 	if (!cb)
 		return -ENOMEM;
 	account = cb->ident->account;
-	err = upcall_charge(account, UPCALL_CALLBACKS, 1);
+	err = upcall_charge_callback(account);
 	if (err)
 		goto out_put;
 	err = upcall_registry_reserve(&handle);
@@ -327,7 +327,7 @@ int upcall_callback_register(struct upcall_peer *peer, const struct upcall_regis
 out_unreserve:
 	upcall_registry_unreserve(handle);
 out_uncharge:
-	upcall_uncharge(account, UPCALL_CALLBACKS, 1);
+	upcall_uncharge_callback(account);
 out_put:
 	upcall_callback_put(cb);
 	return err;

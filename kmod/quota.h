@@ -2,60 +2,16 @@
 #ifndef _UPCALL_QUOTA_H
 #define _UPCALL_QUOTA_H
 
-#include <linux/atomic.h>
-#include <linux/list.h>
-#include <linux/refcount.h>
 #include <linux/types.h>
-#include <linux/uidgid.h>
-#include "fds.h"
-#include "main.h"
-
-struct cred;
-struct user_namespace;
-
-/* What is counted against a uid. */
-enum upcall_resource {
-	UPCALL_CALLBACKS,	/* from REGISTER until RELEASED was read */
-	UPCALL_CALLS,		/* from submit until both ends have come */
-	UPCALL_BYTES,		/* argument and reply room of those calls */
-	UPCALL_FDS,		/* descriptors on their way, with those calls and their replies */
-	UPCALL_RESOURCES
-};
-
-/**
- * struct upcall_account - What one uid of one user namespace has in use
- * @link: In the table of all accounts. Protected by accounts_lock.
- * @id: For LIST: increasing, never reused.
- * @refs: References; the last one removes it from the table.
- * @uid: Whose.
- * @ns: In this user namespace, which is referenced.
- * @parent: The account of @ns's owner in the namespace above, referenced; NULL at
- *	the top. Whatever is charged here is charged there too, so that a uid gains
- *	nothing by making user namespaces.
- * @used: By enum upcall_resource. Bytes, or how many.
- * @closer: Closes files that it sent; in the first user namespace.
- */
-struct upcall_account {
-	struct hlist_node link;
-	u64 id;
-	refcount_t refs;
-	kuid_t uid;
-	struct user_namespace *ns;
-	struct upcall_account *parent;
-	atomic_long_t used[UPCALL_RESOURCES];
-	struct upcall_closer closer;
-};
-
-struct upcall_account *upcall_account_get(const struct cred *cred);
-struct upcall_account *upcall_account_ref(struct upcall_account *account);
-struct upcall_account *upcall_account_next(u64 *cursor);
-void upcall_account_put(struct upcall_account *account);
+#include "account.h"
 
 bool upcall_account_swamped(const struct upcall_account *account);
 
 int upcall_charge(struct upcall_account *account, enum upcall_resource what, unsigned long n);
 int upcall_charge_within(struct upcall_account *account, enum upcall_resource what,
 			 unsigned long n, unsigned long limit);
+int upcall_charge_callback(struct upcall_account *account);
+void upcall_uncharge_callback(struct upcall_account *account);
 int upcall_charge_call(struct upcall_account *account, unsigned long bytes);
 void upcall_uncharge_call(struct upcall_account *account, unsigned long bytes);
 void upcall_charge_force(struct upcall_account *account, enum upcall_resource what,

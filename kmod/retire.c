@@ -308,7 +308,7 @@ void upcall_callback_gone(struct upcall_callback *cb)
 		upcall_callback_unlink_locked(cb);
 		upcall_registry_remove(cb);
 		trace_upcall_released(cb);
-		upcall_uncharge(cb->ident->account, UPCALL_CALLBACKS, 1);
+		upcall_uncharge_callback(cb->ident->account);
 	}
 	last = upcall_callback_put_locked(cb, first + 1);	/* the registry's, too */
 	spin_unlock(&peer->lock);

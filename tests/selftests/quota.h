@@ -29,6 +29,7 @@ FIXTURE_TEARDOWN(quota)
 	write_to(PARAMETERS "max_queued_calls_user", "65536");
 	write_to(PARAMETERS "max_queued_bytes_user", "67108864");
 	write_to(PARAMETERS "max_callbacks_user", "1048576");
+	write_to(PARAMETERS "max_callbacks", "4194304");
 	puppet_kill(&self->owner, SIGKILL);
 	puppet_kill(&self->alice, SIGKILL);
 	puppet_kill(&self->bob, SIGKILL);
