@@ -80,6 +80,7 @@
  *	  owner->lock		the peers of an address space
  *	peers_lock		the idr of all peers, for LIST
  *	accounts_lock		the table of users; also inside peer->lock
+ *	callbacks_lock		how many callbacks each user has, against all: who registers
  *
  * wait queues are woken with no more than one peer->lock held, by the peer of the other side
  * too: they are leaves.

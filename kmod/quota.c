@@ -3,27 +3,20 @@
  * Who pays: what each uid has in use, charged to it and to the owners of its user namespaces.
  */
 #include <linux/atomic.h>
+#include <linux/spinlock.h>
 #include "account.h"
-#include "hook.h"
 #include "limits.h"
 #include "main.h"
 #include "pool.h"
 #include "quota.h"
 
-/* Callbacks of everybody. */
+/* Callbacks of everybody. They become more, as those of an account, only under the lock. */
+static DEFINE_SPINLOCK(callbacks_lock);
 static atomic_long_t callbacks_total;
 
-/* @n are in the total of callbacks already. */
-static __always_inline unsigned long account_limit(enum upcall_resource what, unsigned long used,
-						   unsigned long n)
+static __always_inline unsigned long account_limit(enum upcall_resource what)
 {
-	u64 half;
-
 	switch (what) {
-	case UPCALL_CALLBACKS:
-		half = upcall_half_of_left(READ_ONCE(upcall_max_callbacks),
-					   atomic_long_read(&callbacks_total) - n, used);
-		return min_t(u64, READ_ONCE(upcall_max_callbacks_user), half);
 	case UPCALL_CALLS:
 		return READ_ONCE(upcall_max_calls_user);
 	case UPCALL_FDS:
@@ -39,12 +32,11 @@ static __always_inline bool account_charge_one(struct upcall_account *account,
 					       unsigned long cap)
 {
 	long used = atomic_long_read(&account->used[what]);
-	unsigned long limit;
+	unsigned long limit = min(account_limit(what), cap);
 
 	if (!n)
 		return true;	/* also for one that is above its limit already */
 	do {
-		limit = min(account_limit(what, used, n), cap);
 		if (n > limit || used > limit - n)
 			return false;
 	} while (!atomic_long_try_cmpxchg(&account->used[what], &used, used + n));
@@ -98,15 +90,20 @@ int upcall_charge_within(struct upcall_account *account, enum upcall_resource wh
 	return 0;
 }
 
-/* What upcall_charge_callback() would say now. */
-static int account_callback_error(struct upcall_account *account)
+/* Half of what the others have left of the registry, for each uid. */
+static int callback_error_locked(const struct upcall_account *account)
 {
-	if (atomic_long_read(&callbacks_total) >= READ_ONCE(upcall_max_callbacks))
+	unsigned long max = READ_ONCE(upcall_max_callbacks);
+	unsigned long max_user = READ_ONCE(upcall_max_callbacks_user);
+	unsigned long all = atomic_long_read(&callbacks_total);
+
+	lockdep_assert_held(&callbacks_lock);
+	if (all >= max)
 		return -ENOSPC;
 	for (; account; account = account->parent) {
 		unsigned long used = atomic_long_read(&account->used[UPCALL_CALLBACKS]);
 
-		if (used >= account_limit(UPCALL_CALLBACKS, used, 0))
+		if (used >= max_user || used >= upcall_half_of_left(max, all, used))
 			return -EDQUOT;
 	}
 	return 0;
@@ -116,10 +113,10 @@ static int account_callback_error(struct upcall_account *account)
  * upcall_charge_callback() - Charge a uid for a callback, and the owners of its user namespaces
  * @account: Of the one who pays.
  *
- * What a uid may have depends on what all have. So it is looked at before anything is counted: a
- * flood of attempts that are refused takes nothing from others, not for an instant.
+ * What a uid may have depends on what all have. So test and addition are one step for all uids: an
+ * attempt that is refused is counted for no instant, and a flood of them takes nothing from others.
  *
- * Context: Process context.
+ * Context: Process context. Takes callbacks_lock.
  * Return:
  * * 0		- drop it again with upcall_uncharge_callback()
  * * -EDQUOT	- one of them has too many; nothing was charged
@@ -127,24 +124,23 @@ static int account_callback_error(struct upcall_account *account)
  */
 int upcall_charge_callback(struct upcall_account *account)
 {
-	int err = account_callback_error(account);
+	int err;
 
-	if (err)
-		return err;
-	UPCALL_HOOK(counting);
-	if (atomic_long_inc_return(&callbacks_total) > READ_ONCE(upcall_max_callbacks))
-		err = -ENOSPC;
-	UPCALL_HOOK(counted);
-	if (!err)
-		err = upcall_charge(account, UPCALL_CALLBACKS, 1);
-	if (err)
-		atomic_long_dec(&callbacks_total);
+	spin_lock(&callbacks_lock);
+	err = callback_error_locked(account);
+	if (!err) {
+		atomic_long_inc(&callbacks_total);
+		upcall_charge_force(account, UPCALL_CALLBACKS, 1);
+	}
+	spin_unlock(&callbacks_lock);
 	return err;
 }
 
 /**
  * upcall_uncharge_callback() - Undo upcall_charge_callback()
  * @account: The same.
+ *
+ * Who looks meanwhile, and sees one of the two, refuses nothing that was not refused before.
  *
  * Context: Any context.
  */
@@ -205,7 +201,7 @@ void upcall_uncharge_call(struct upcall_account *account, unsigned long bytes)
 /**
  * upcall_charge_force() - Charge beyond every limit
  * @account: Of the one who pays.
- * @what: UPCALL_CALLS, UPCALL_BYTES or UPCALL_FDS.
+ * @what: Of which resource.
  * @n: How much.
  *
  * For what a caller left behind with a slow owner: it exists already, so its new payer

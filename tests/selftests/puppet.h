@@ -396,6 +396,17 @@ static inline struct upcall_list_user listed_user(int fd, uid_t uid, uint32_t de
 	return (struct upcall_list_user){ 0 };
 }
 
+/* As they are charged for: also of processes that are dying. */
+static inline uint32_t callbacks_of_all(int fd)
+{
+	static struct upcall_list_user all[512];
+	uint32_t n = list_all(fd, UPCALL_LIST_USERS, sizeof(all[0]), all, 512), i, sum = 0;
+
+	for (i = 0; i < n; i++)
+		sum += all[i].depth ? 0 : all[i].callbacks;
+	return sum;
+}
+
 static inline bool user_owes_nothing(int fd, uid_t uid)
 {
 	struct upcall_list_user user = listed_user(fd, uid, 0);

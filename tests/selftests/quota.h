@@ -33,6 +33,10 @@ FIXTURE_TEARDOWN(quota)
 	puppet_kill(&self->owner, SIGKILL);
 	puppet_kill(&self->alice, SIGKILL);
 	puppet_kill(&self->bob, SIGKILL);
+	/* Who is reaped may still be charged for a moment */
+	close(my_peer);
+	my_peer = peer_open();
+	EXPECT_TRUE(eventually(!callbacks_of_all(my_peer)));
 }
 
 #endif /* QUOTA_H */

@@ -121,6 +121,49 @@ TEST_F(quota, of_callbacks_counts_until_released_was_read)
 	EXPECT_EQ(0, puppet_do(&self->alice, do_register));
 }
 
+/* In vain, until @mem->value is set: how often it was not. When all places are taken it is ENOSPC. */
+static int register_in_vain(struct puppet_mem *mem)
+{
+	int err, others = 0;
+
+	do {
+		err = do_register(mem);
+		mem->result++;
+		others += err != -EDQUOT && err != -ENOSPC;
+	} while (!__atomic_load_n(&mem->value, __ATOMIC_ACQUIRE));
+	return others;
+}
+
+/* Again and again: how often that failed. */
+static int register_and_release(struct puppet_mem *mem)
+{
+	int i, failed = 0;
+
+	for (i = 0; i < 4000; i++)
+		failed += do_register(mem) || release_own(mem) ||
+			  do_receive(mem) != UPCALL_EVENT_RELEASED;
+	return failed;
+}
+
+/* There is one place left, and it is Bob's: Alice has her half, and tries nevertheless. */
+TEST_F(quota, attempt_that_is_refused_takes_no_place_for_an_instant)
+{
+	struct puppet_mem *alice = self->alice.mem, *bob = self->bob.mem;
+
+	ASSERT_TRUE(eventually(callbacks_of_all(my_peer) == 1));
+	ASSERT_TRUE(write_to(PARAMETERS "max_callbacks", "4"));
+	EXPECT_NE(0, puppet_register(&self->alice, UPCALL_ACCESS_ANYONE));
+	EXPECT_NE(0, puppet_register(&self->alice, UPCALL_ACCESS_ANYONE));
+	alice->result = alice->value = 0;
+	puppet_start(&self->alice, register_in_vain);
+	ASSERT_TRUE(eventually(__atomic_load_n(&alice->result, __ATOMIC_ACQUIRE)));
+	bob->reg = alice->reg;
+	EXPECT_EQ(0, puppet_do(&self->bob, register_and_release));
+	__atomic_store_n(&alice->value, 1, __ATOMIC_RELEASE);
+	EXPECT_EQ(0, puppet_wait(&self->alice));
+	EXPECT_EQ(2, listed_user(my_peer, ALICE, 0).callbacks);
+}
+
 TEST_F(quota, user_namespace_is_charged_to_its_owner_too)
 {
 	struct puppet inner[2] = { puppet_of(ALICE), puppet_of(ALICE) };
