@@ -31,12 +31,22 @@ static inline bool on_double(void)
 /* First in a test of what the test double cannot do. */
 #define MODULE_ONLY(why) do { if (on_double()) SKIP(return, why); } while (0)
 
-/* Waits until COND holds; false: it does not within the time that tests give. */
+/*
+ * Waits until COND holds; false: it does not within the time that tests give. What has been true
+ * is not asked again: it may be so for a moment only. And it is asked once more when time is up.
+ */
 #define eventually(cond) ({						\
 	uint64_t _until = SOON;						\
-	while (!(cond) && upcall_deadline_in(0) < _until)		\
+	bool _late, _true;						\
+									\
+	for (;;) {							\
+		_late = upcall_deadline_in(0) >= _until;		\
+		_true = (cond);						\
+		if (_true || _late)					\
+			break;						\
 		usleep(1000);						\
-	(cond);								\
+	}								\
+	_true;								\
 })
 
 struct owner {

@@ -45,12 +45,22 @@ static inline uint64_t in_ms(uint64_t ms)
 	return now_ns() + ms * 1000000;
 }
 
-/* Waits until COND holds; false: it does not within the time that tests give. */
+/*
+ * Waits until COND holds; false: it does not within the time that tests give. What has been true
+ * is not asked again: it may be so for a moment only. And it is asked once more when time is up.
+ */
 #define eventually(cond) ({						\
 	uint64_t _until = in_ms(SOON_MS);				\
-	while (!(cond) && now_ns() < _until)				\
+	bool _late, _true;						\
+									\
+	for (;;) {							\
+		_late = now_ns() >= _until;				\
+		_true = (cond);						\
+		if (_true || _late)					\
+			break;						\
 		usleep(1000);						\
-	(cond);								\
+	}								\
+	_true;								\
 })
 
 #define ptr64(p) ((uint64_t)(uintptr_t)(p))
