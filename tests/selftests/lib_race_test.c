@@ -132,6 +132,8 @@ TEST(callbacks_come_and_go_while_they_are_called)
 		upcall_callback_unref(callback);
 		callback = next;
 	}
+	/* The callers may have begun late: the last callback is there for them. */
+	EXPECT_TRUE(eventually(storm.ran));
 	storm.end = true;
 	for (int i = 0; i < CALLERS; i++)
 		pthread_join(callers[i], NULL);
@@ -140,7 +142,6 @@ TEST(callbacks_come_and_go_while_they_are_called)
 	EXPECT_EQ(ROUNDS + 1, storm.made);
 	EXPECT_EQ(0, storm.live);
 	EXPECT_EQ(0, storm.wrong);
-	EXPECT_LT(0, storm.ran);
 	upcall_callback_unref(callback);
 	upcall_close(storm.owner);
 }
