@@ -88,5 +88,6 @@ idles
 claim plugin_ends_when_its_host_is_killed host_dies
 idles
 claim plugin_ends_when_its_host_is_done lets_go
-claim plugin_and_host_leave_nothing is_empty
+# A callback dies a moment after its process has gone
+claim plugin_and_host_leave_nothing until_true is_empty
 conclude
