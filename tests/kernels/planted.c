@@ -168,7 +168,9 @@ static void lock_in_irq(void)
 
 	timer_setup_on_stack(&timer, takes_lock_irq, 0);
 	mod_timer(&timer, jiffies);
-	msleep(100);
+	do
+		msleep(100);
+	while (timer_pending(&timer));	/* on a processor that stands still for a while */
 	del_timer_sync(&timer);
 	destroy_timer_on_stack(&timer);
 	spin_lock(&lock_irq);
@@ -286,15 +288,22 @@ static struct { spinlock_t lock; long state; long flag; } peer = {
 	.lock = __SPIN_LOCK_UNLOCKED(peer.lock),
 };
 
+/* Returns when the other one of the pair is there, too: who begins seconds later races with nobody. */
 static bool first_one(void)
 {
-	return atomic_inc_return(&comers) & 1;
+	unsigned long end = jiffies + 60 * HZ;
+	int number = atomic_inc_return(&comers);
+
+	while (atomic_read(&comers) < round_up(number, 2) && time_before(jiffies, end))
+		msleep(20);
+	return number & 1;
 }
 
 #define for_seconds(n)	for (unsigned long _end = jiffies + (n) * HZ; time_before(jiffies, _end);)
 
 static noinline void race(void)
 {
+	first_one();
 	for_seconds(2) {
 		shared++;
 		barrier();
@@ -363,12 +372,14 @@ static noinline void right_barrier(void)
 
 static void race_with_missing_barrier(void)
 {
+	first_one();
 	for_seconds(3)
 		missing_barrier();
 }
 
 static void no_race_with_barrier(void)
 {
+	first_one();
 	for_seconds(3)
 		right_barrier();
 }
