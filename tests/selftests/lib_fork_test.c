@@ -131,7 +131,7 @@ TEST_F(fork, child_cannot_block_on_a_lock_that_a_thread_held)
 		pid_t pid = fork();
 
 		if (!pid) {
-			alarm(20);
+			alarm(20 * UPCALL_SLOW);
 			upcall_callback_unref(self->callback);
 			upcall_close(self->owner.peer);
 			_exit(0);
