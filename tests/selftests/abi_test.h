@@ -120,19 +120,6 @@ static inline bool no_event(int fd)
 	.flags = UPCALL_EXCHANGE_NO_DEADLINE,				\
 	.command_size = sizeof(struct upcall_command), ##__VA_ARGS__ })
 
-/* A command whose deadline is soon, and has not passed when it is carried out, on any machine. */
-static inline int command_in_time(int fd, struct upcall_command *cmd)
-{
-	uint64_t ms;
-	int err = -ETIMEDOUT;
-
-	for (ms = 20; err == -ETIMEDOUT && ms < SOON_MS; ms *= 4) {
-		cmd->deadline_ns = in_ms(ms);
-		err = command(fd, cmd);
-	}
-	return err;
-}
-
 /* --- memory ---------------------------------------------------------------- */
 
 static inline char *pages_alloc(size_t count)

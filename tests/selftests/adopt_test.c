@@ -324,8 +324,7 @@ TEST_F(adopt, successor_makes_calls_with_deadlines_of_its_own)
 	ASSERT_EQ(0, puppet_do(&self->owner, do_async));
 	ASSERT_TRUE(orphan(self));
 	ASSERT_EQ(0, adopt(self->peer, NULL));
-	cmd.deadline_ns = in_ms(500 * UPCALL_SLOW);
-	ASSERT_EQ(0, command(self->peer, &cmd));
+	ASSERT_EQ(0, command_in_time(self->peer, &cmd));
 	ASSERT_EQ(UPCALL_EVENT_RESULT, next_event(self->peer, &event));
 	EXPECT_EQ(9, event.event.cookie);
 	EXPECT_EQ(ETIMEDOUT, event.result.error);
@@ -363,7 +362,7 @@ TEST_F(adopt, epollout_is_set_again_for_the_successor)
 	ASSERT_EQ(-EAGAIN, puppet_notify(&self->owner, narrow));
 	EXPECT_EQ(0, poll(&pollfd, 1, 0));
 	ASSERT_TRUE(orphan(self));
-	EXPECT_EQ(1, poll(&pollfd, 1, 0));
+	EXPECT_EQ(1, poll(&pollfd, 1, SOON_MS));
 	EXPECT_EQ(POLLOUT, pollfd.revents);
 	kill(full.pid, SIGKILL);
 }
