@@ -297,7 +297,8 @@ TEST_F(memcg, kept_reply_is_charged_to_the_caller)
 	EXPECT_EQ(0, puppet_do(&self->owner, reply_zeros));
 	EXPECT_EQ(-EMSGSIZE, puppet_wait(&self->caller));
 	EXPECT_EQ(MIB, self->caller.mem->inv.needed);
-	EXPECT_LE(before + MIB - MIB / 4, current());
+	/* Each processor may have had 64 pages at hand, which are charged already. */
+	EXPECT_LE(before + MIB - MIB / 2, current());
 	EXPECT_EQ(0, puppet_do(&self->caller, do_cancel));
 	EXPECT_TRUE(eventually(current() < before + MIB / 2));
 }
