@@ -173,7 +173,7 @@ static bool sync_answer_is_held(struct race *race, const char *point)
 {
 	if (race->cell->event == CANCELLED)	/* kept: there is no room for it */
 		return race_reply(race);
-	return race_hold(race, point) && race_reply(race) && must(race, hook_is_hit(point));
+	return race_hold(race, point) && race_reply(race) && race_is_hit(race, point);
 }
 
 /* The caller has the id, and its call is in the queue: a copy of it has faulted. */

@@ -26,9 +26,21 @@ static inline bool race_hold(struct race *race, const char *point)
 	return must(race, !hook_arm(point));
 }
 
+/* The call may have ended by its deadline: what it is to reach then does not come. */
+static inline bool race_is_late(const struct race *race)
+{
+	return race->deadline && now_ns() >= race->deadline;
+}
+
+static inline bool race_is_hit(struct race *race, const char *point)
+{
+	return must(race, eventually(hook_stopped(point) || race_is_late(race)));
+}
+
 static inline bool race_is_queued(struct race *race)
 {
-	return must(race, eventually(listed_callback(my_peer, race->handle).queued == 1));
+	return must(race, eventually(listed_callback(my_peer, race->handle).queued == 1 ||
+				     race_is_late(race)));
 }
 
 static inline bool owner_does(struct race *race, puppet_fn fn, uint64_t value)
@@ -42,13 +54,16 @@ static inline bool owner_does(struct race *race, puppet_fn fn, uint64_t value)
 static inline bool race_take(struct race *race, const char *point, puppet_fn receiver)
 {
 	return race_hold(race, point) && must(race, !puppet_do(&race->owner, receiver)) &&
-	       must(race, hook_is_hit(point));
+	       race_is_hit(race, point);
 }
 
 static inline bool race_deliver(struct race *race)
 {
-	return must(race, !puppet_do(&race->owner, owner_receive)) &&
-	       must(race, !strcmp(notes->seen, "C"));
+	puppet_start(&race->owner, owner_receive);
+	if (!must(race, eventually(puppet_done(&race->owner) || race_is_late(race))) ||
+	    !puppet_done(&race->owner))
+		return false;
+	return must(race, !puppet_wait(&race->owner)) && must(race, !strcmp(notes->seen, "C"));
 }
 
 static inline bool race_reply(struct race *race)
@@ -84,14 +99,15 @@ static inline bool race_reach(struct race *race)
 
 	if (race->cell->state == NO_ROOM)
 		there = owner_does(race, owner_fill, 0) && race->way->begin(race) &&
-			must(race, eventually(sleeps_in_ioctl(race->caller.pid)));
+			must(race, eventually(sleeps_in_ioctl(race->caller.pid) ||
+					      race_is_late(race)));
 	else if (race->cell->state == NOT_QUEUED)
 		there = race_hold(race, "linked") && race->way->begin(race) &&
-			must(race, hook_is_hit("linked"));
+			race_is_hit(race, "linked");
 	else
 		there = race->way->begin(race) && race_is_queued(race) &&
 			race_advance(race, race->cell->state);
-	race->late = race->deadline && now_ns() >= race->deadline;
+	race->late = race_is_late(race);
 	return there;
 }
 
