@@ -154,7 +154,8 @@ TEST_F(async, caller_killed_with_results_unread_leaves_no_charge)
 	kill(pid, SIGKILL);
 	EXPECT_EQ(SIGKILL, reap(pid));
 	EXPECT_TRUE(eventually(usage(self->owner).queued_calls == before.queued_calls));
-	EXPECT_EQ(before.queued_bytes, usage(self->owner).queued_bytes);
+	/* The last call's bytes are given back a moment after it. */
+	EXPECT_TRUE(eventually(usage(self->owner).queued_bytes == before.queued_bytes));
 	EXPECT_EQ(0, stat_of(self->owner, self->handle).queued);
 }
 
@@ -256,12 +257,13 @@ TEST_F(async, call_that_began_after_a_rebind_never_sees_the_cookie_before)
 {
 	struct rebinder rebinder = { .fd = self->owner, .handle = self->handle };
 	struct upcall_event_call call;
-	uint64_t bound, first = 0;
+	uint64_t bound, first = 0, until = in_ms(SOON_MS);
 	int i;
 
 	ASSERT_EQ(0, pthread_create(&rebinder.thread, NULL, rebinder_main, &rebinder));
 	ASSERT_TRUE(eventually(__atomic_load_n(&rebinder.bound, __ATOMIC_ACQUIRE) > 1));
-	for (i = 0; i < 3000 / UPCALL_SLOW; i++) {
+	/* Its processor may stand still: there is to be a REBIND among all these. */
+	for (i = 0; i < 3000 / UPCALL_SLOW || (bound == first && now_ns() < until); i++) {
 		bound = __atomic_load_n(&rebinder.bound, __ATOMIC_ACQUIRE);
 		if (!first)
 			first = bound;
@@ -270,7 +272,7 @@ TEST_F(async, call_that_began_after_a_rebind_never_sees_the_cookie_before)
 		ASSERT_LE(bound, call.event.cookie);
 		ASSERT_EQ(0, reply(self->owner, call.call, 0, NULL, 0));
 	}
-	EXPECT_LT(first, rebinder.bound);
+	EXPECT_LT(first, bound);
 	__atomic_store_n(&rebinder.stop, true, __ATOMIC_RELEASE);
 	pthread_join(rebinder.thread, NULL);
 	EXPECT_EQ(0, rebinder.failed);
