@@ -17,7 +17,7 @@
 #define POISON		0xa5
 #define POISON32	0xa5a5a5a5U
 #define NOBODY		1000		/* a uid and gid that is nobody's here */
-#define A_MOMENT_MS	500		/* a deadline that has not passed when its call is queued */
+#define A_MOMENT_MS	(500 * UPCALL_SLOW)	/* a deadline that has not passed when its call is queued */
 #define LENGTH(a)	(sizeof(a) / sizeof((a)[0]))
 
 /* --- calls by a thread ----------------------------------------------------- */

@@ -149,7 +149,7 @@ TEST_F(stop, caller_whose_reply_comes_meanwhile)
 }
 
 /* Long enough to be held before it has passed, on any machine; else the test says so. */
-#define SHORT_MS	2000
+#define SHORT_MS	(1000 + 1000 * UPCALL_SLOW)
 
 TEST_F(stop, queued_caller_whose_deadline_passes_meanwhile)
 {
