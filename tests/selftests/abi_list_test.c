@@ -299,6 +299,7 @@ TEST_F(pair, each_user_is_listed_once_with_room_for_one_record_at_a_time)
 	for (i = 0; i < USERS; i++) {
 		EXPECT_EQ(1, seen[i]);
 		kill(pids[i], SIGKILL);
+		reap(pids[i]);
 	}
 }
 
