@@ -110,12 +110,16 @@ class Receiver:
                 loop.call_soon_threadsafe(self.ensure, loop)
 
     def _start_thread(self) -> None:
-        threading.Thread(target=self._serve, name=f"upcall-{next(self._names)}",
+        entered = threading.Event()
+        threading.Thread(target=self._serve, args=(entered,), name=f"upcall-{next(self._names)}",
                          daemon=True).start()
+        entered.wait()          # else who calls now would find that nobody serves
 
-    def _serve(self) -> None:
+    def _serve(self, entered: threading.Event | None = None) -> None:
         me = threading.get_ident()
         self._threads[me] = threading.current_thread()
+        if entered:
+            entered.set()
         try:
             while True:
                 self._waiting.add(me)
