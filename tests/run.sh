@@ -272,6 +272,7 @@ boot_selftests()	# NAME LIST RUNNER-OPTION...
 		"$out/kselftest:/kselftest" "$2:/kselftest/kselftest-list.txt"
 }
 
+# One program is a whole suite here
 boot_bindings()		# NAME LIST
 {
 	local name suites=()
@@ -279,7 +280,7 @@ boot_bindings()		# NAME LIST
 	while IFS=: read -r _ name; do
 		suites+=("$top/user/$name/tests:/bindings/$name")
 	done <"$2"
-	boot "$@" --packages "$interpreters" --job "$top/tests/vm/bindings.job" "$2:/bindings/list" "${suites[@]}"
+	limit=$((4 * limit)) boot "$@" --packages "$interpreters" --job "$top/tests/vm/bindings.job" "$2:/bindings/list" "${suites[@]}"
 }
 
 mkdir -p "$out"

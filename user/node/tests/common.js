@@ -9,7 +9,7 @@ const { once } = require('node:events');
 const path = require('node:path');
 const upcall = require('upcall');
 
-const LIMIT = 60_000;	// ms; an emulated machine is slow
+const LIMIT = 180_000;	// ms; an emulated machine is slow
 // Inside this process: what needs another one is run by a worker, or skipped
 const onDouble = (process.env.UPCALL_DEVICE ?? '').startsWith('test:');
 const needsProcesses = { timeout: LIMIT, skip: onDouble && 'the test double is inside one process' };
